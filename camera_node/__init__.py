@@ -1,0 +1,1 @@
+"""Serves one camera as one URL: GET /image.jpg."""

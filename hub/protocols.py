@@ -1,0 +1,196 @@
+"""Every seam of the hub on one page. Stages know these, never an implementation."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Protocol
+
+from hub.types import (
+    Batch,
+    Camera,
+    CameraHealth,
+    Campaign,
+    CampaignState,
+    Counts,
+    Delivery,
+    DeliveryState,
+    Detections,
+    ElementKind,
+    Image,
+    Matches,
+    Needs,
+    Observation,
+    Sample,
+    SampleStatus,
+    Score,
+    Seed,
+    State,
+    Vectors,
+    Version,
+)
+
+
+class Detector(Protocol):
+    """Finds objects. Boxes come in pixels of the image given, best first."""
+
+    @property
+    def name(self) -> str:
+        """File or built-in name, for listings."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label it can give."""
+
+    def detect(self, images: Sequence[Image]) -> list[Detections]:
+        """One answer per image; images may differ in size."""
+
+
+class Embedder(Protocol):
+    """Turns pictures into unit vectors."""
+
+    @property
+    def name(self) -> str:
+        """File or built-in name, for listings."""
+
+    @property
+    def version(self) -> str:
+        """UUIDv5 of weights and preprocessing. Vectors of two versions never meet."""
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+
+    def embed(self, images: Sequence[Image]) -> Vectors:
+        """(n, dim) unit float32, a row per image; images may differ in size."""
+
+    def embed_text(self, texts: Sequence[str]) -> Vectors:
+        """(n, dim) unit float32. ModelError, with what can be done, where text is not understood."""
+
+
+class Trigger(Protocol):
+    """A function from what was seen to a score; a frozen dataclass, stored as JSON and shown as a form."""
+
+    name: ClassVar[str]
+
+    @property
+    def element(self) -> ElementKind:
+        """What competes within a frame: the frame itself, or its crops."""
+
+    @property
+    def needs(self) -> Needs:
+        """What must be computed before `score` can be asked."""
+
+    @property
+    def wants_seeds(self) -> bool:
+        """Whether a version without seeds makes no sense."""
+
+    def score(self, seen: Observation, matches: Matches | None, state: State) -> tuple[Score, State]:
+        """Score one frame. matches: a row per row of `seen.vectors` when the trigger wants seeds, else None.
+        state: what the last call for this camera returned, {} at first."""
+
+
+class Target(Protocol):
+    """A committed version, ready to be asked."""
+
+    @property
+    def version(self) -> Version:
+        """What it was made from."""
+
+    def nearest(self, rows: Vectors) -> Matches:
+        """The best seed for each row, (n, d) unit float32."""
+
+
+class Blobs(Protocol):
+    """Pictures by content hash."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Store whole or not at all; storing a key again is free. StorageFull when there is no room."""
+
+    def get(self, key: str) -> bytes:
+        """NotFound when absent."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def delete(self, key: str) -> None:
+        """Absent is fine."""
+
+    def keys(self) -> Sequence[str]:
+        """All of them."""
+
+
+class Sink(Protocol):
+    """A destination of samples."""
+
+    name: ClassVar[str]
+
+    def send(self, sample: Sample, jpeg: bytes) -> str:
+        """Deliver one sample, return the destination's id for it. Sending twice must leave one copy.
+        Raises DeliveryError: RetryLater, Refused or Paused."""
+
+
+class Store(Protocol):
+    """All state, in one database. Each method is one transaction."""
+
+    # cameras
+    def add_camera(self, camera: Camera) -> None: ...
+    def update_camera(self, camera: Camera) -> None: ...
+    def remove_camera(self, name: str) -> None: ...
+    def cameras(self) -> list[Camera]: ...
+    def record_health(self, health: Sequence[CameraHealth]) -> None: ...
+    def health(self) -> dict[str, CameraHealth]: ...
+
+    # campaigns
+    def add_campaign(self, campaign: Campaign, seeds: Sequence[Seed]) -> Campaign: ...
+    def update_campaign(self, campaign: Campaign) -> None: ...
+    def campaign(self, name: str) -> Campaign: ...
+    def campaigns(self) -> list[Campaign]: ...
+    def set_campaign_state(self, name: str, state: CampaignState) -> None: ...
+    def add_seeds(self, name: str, seeds: Sequence[Seed]) -> int: ...
+    def seeds(self, name: str) -> list[Seed]: ...
+    def commit(self, version: Version) -> Version: ...
+    def versions(self, name: str) -> list[Version]: ...
+    def active_versions(self) -> list[Version]: ...
+    def revision(self) -> int:
+        """Grows with every change to cameras, campaigns and versions; cheap to ask every second."""
+
+    # what the collector leaves
+    def write(self, batch: Batch) -> list[Sample]:
+        """Elements, samples, deliveries and counters together; returns the samples that were new."""
+
+    def samples(
+        self,
+        *,
+        campaign: str | None = None,
+        status: SampleStatus | None = None,
+        camera: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Sample]:
+        """Newest first; `before` is the id of the last sample of the page before."""
+
+    def sample(self, sample_id: str) -> Sample: ...
+    def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int: ...
+    def taken_by(self, campaign_id: int, *, limit: int) -> list[Sample]:
+        """The newest samples of a campaign over all versions, newest first: what its budget must remember."""
+
+    def collected(self, campaign_id: int) -> int:
+        """Samples ever taken by a campaign."""
+
+    def counts(self, campaign: str | None = None) -> list[Counts]: ...
+    def background(self, embedding_version: str, element: ElementKind, *, limit: int) -> Vectors:
+        """A random draw of stored vectors: what these cameras normally show."""
+
+    def blob_keys(self) -> set[str]:
+        """Every blob some row names."""
+
+    # the outbox
+    def claim(self, sink: str, *, now: float, lease_s: float, limit: int) -> list[Delivery]:
+        """Pending deliveries that are due, oldest first, hidden from other claimers until now + lease_s."""
+
+    def settle(self, delivery: Delivery) -> None:
+        """Record how an attempt ended and give up the claim."""
+
+    def deliveries(self, *, state: DeliveryState | None = None, limit: int = 100) -> list[Delivery]: ...
+    def delivery_counts(self) -> Mapping[DeliveryState, int]: ...
+    def retry(self, delivery_ids: Sequence[int] | None, *, now: float) -> int:
+        """Make parked (and waiting) deliveries due at once; None means all."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,409 @@
+"""The values that flow through the hub. All frozen; changed by `dataclasses.replace`.
+
+Read this, protocols.py and pipeline.py first: they explain the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.frame import Frame
+
+if TYPE_CHECKING:
+    from hub.protocols import Trigger
+
+__all__ = [
+    "Batch", "Box", "Budget", "Calibration", "Camera", "CameraHealth", "Campaign", "CampaignState", "Counts",
+    "Decision", "Delivery", "DeliveryState", "Detections", "ElementKind", "Frame", "Image", "Matches", "Needs",
+    "Observation", "RateLimit", "Sample", "SampleStatus", "Scope", "Score", "Seed", "SeedKind", "Vectors",
+    "Version",
+]  # fmt: skip
+
+Image = NDArray[np.uint8]
+"""Pixels: (height, width, 3) uint8, RGB, upright."""
+
+Vectors = NDArray[np.float32]
+"""(n, d) float32, each row of unit length."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the upright frame."""
+
+
+class ElementKind(StrEnum):
+    """What of a frame is embedded and scored."""
+
+    FRAME = "frame"
+    CROP = "crop"
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects found in one frame, best first.
+
+    xyxy: (n, 4) float32, pixels of the upright frame. confidence: (n,) float32 in [0, 1].
+    label: n names.
+    """
+
+    xyxy: NDArray[np.float32]
+    confidence: NDArray[np.float32]
+    label: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        n = len(self.label)
+        if self.xyxy.shape != (n, 4) or self.confidence.shape != (n,):
+            raise ValueError(
+                f"{n} labels need xyxy ({n}, 4) and confidence ({n},), "
+                f"got {self.xyxy.shape} and {self.confidence.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @classmethod
+    def empty(cls) -> Detections:
+        """No objects."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), ())
+
+    def box(self, i: int) -> Box:
+        """Box i as plain floats."""
+        x1, y1, x2, y2 = (float(v) for v in self.xyxy[i])
+        return x1, y1, x2, y2
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What must be computed of a frame before a campaign can judge it."""
+
+    detections: bool = False
+    frame_vector: bool = False
+    crop_vectors: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            self.detections or other.detections,
+            self.frame_vector or other.frame_vector,
+            self.crop_vectors or other.crop_vectors,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """A frame and what was seen in it.
+
+    size_wh: pixels of the upright frame. vectors: (rows, d) unit float32 where row 0 is the whole frame and
+    row 1+i is the crop of detection i: one index everywhere. rows is 0 (nothing was embedded), 1 (the frame
+    alone) or 1 + len(detections). embedding_version: None when nothing was embedded.
+    """
+
+    frame: Frame
+    size_wh: tuple[int, int]
+    detections: Detections
+    vectors: Vectors
+    embedding_version: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.vectors.ndim != 2 or len(self.vectors) not in (0, 1, 1 + len(self.detections)):
+            raise ValueError(
+                f"vectors must have 0, 1 or {1 + len(self.detections)} rows, got shape {self.vectors.shape}"
+            )
+
+    def box(self, row: int) -> Box:
+        """Where element `row` is: the whole frame for 0, else the box of detection row − 1."""
+        if row == 0:
+            return 0.0, 0.0, float(self.size_wh[0]), float(self.size_wh[1])
+        return self.detections.box(row - 1)
+
+
+# ── cameras ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A URL that answers with a picture. interval_s: seconds between polls. token: sent as Bearer, or ""."""
+
+    name: str
+    url: str
+    interval_s: float = 1.0
+    token: str = field(default="", repr=False)
+    enabled: bool = True
+
+
+@dataclass(frozen=True)
+class CameraHealth:
+    """How polling a camera goes, as last reported by the collector.
+
+    state: new, up or failing. reason: slug of the last failure (see shared.errors.CameraError), "" when up.
+    since, last_frame_at, updated_at: Unix seconds. Counters grow from the camera's registration.
+    """
+
+    camera: str
+    state: str = "new"
+    reason: str = ""
+    message: str = ""
+    since: float = 0.0
+    last_frame_at: float = 0.0
+    latency_ms: float = 0.0
+    polled: int = 0
+    unchanged: int = 0
+    dropped: int = 0
+    failed: int = 0
+    updated_at: float = 0.0
+
+
+# ── campaigns ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SeedKind(StrEnum):
+    """What a seed was made from."""
+
+    IMAGE = "image"
+    CROP = "crop"
+    TEXT = "text"
+    SAMPLE = "sample"
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """An example of what a campaign wants.
+
+    id: hash of its content. name: file name or the text itself. blob: id of its picture, "" for text.
+    vector: (d,) unit float32, or None until embedded.
+    """
+
+    id: str
+    kind: SeedKind
+    name: str
+    blob: str = ""
+    vector: NDArray[np.float32] | None = None
+    embedding_version: str | None = None
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where a campaign looks. cameras: names; empty means all."""
+
+    cameras: tuple[str, ...] = ()
+
+    def __contains__(self, camera: object) -> bool:
+        return not self.cameras or camera in self.cameras
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """At most `count` samples in any `per_s` seconds."""
+
+    count: int
+    per_s: float
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a campaign takes.
+
+    threshold: lowest score selected. limits: all must hold. duplicate_distance: cosine distance to any recent
+    sample of the campaign below which an element is a near-duplicate (0: off). stop_after: total samples.
+    """
+
+    threshold: float = 0.5
+    limits: tuple[RateLimit, ...] = ()
+    duplicate_distance: float = 0.0
+    stop_after: int | None = None
+
+
+class CampaignState(StrEnum):
+    """draft: never active. active: judging frames. inactive: keeps what it collected."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Settings as they are being edited; `Version` is what frames are judged by.
+
+    destinations: names in the SINKS table. version: number of the newest committed version, 0 for none.
+    """
+
+    id: int
+    name: str
+    trigger: Trigger
+    scope: Scope = Scope()
+    budget: Budget = Budget()
+    destinations: tuple[str, ...] = ("folder",)
+    tags: tuple[str, ...] = ()
+    state: CampaignState = CampaignState.DRAFT
+    version: int = 0
+    created_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Piecewise-linear map from cosine to score: 0 at `floor`, 0.5 at `boundary`, 1 at cosine 1.
+
+    source: how the two were found, a sentence for the user.
+    """
+
+    floor: float
+    boundary: float
+    source: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """An immutable snapshot of a campaign, made by commit. Its seeds and scorer never change.
+
+    calibrations: by seed kind ("image" for every picture, "text"). embedding_version: None when the trigger
+    embeds nothing.
+    """
+
+    id: int
+    campaign_id: int
+    campaign: str
+    number: int
+    trigger: Trigger
+    scope: Scope
+    budget: Budget
+    destinations: tuple[str, ...]
+    tags: tuple[str, ...]
+    embedding_version: str | None
+    seeds: tuple[Seed, ...]
+    calibrations: Mapping[str, Calibration]
+    created_at: float
+
+
+# ── what a campaign says of a frame ──────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """The best seed of a target for each row asked: value (n,) score in [0, 1], cosine (n,), seed (n,) index
+    into the version's seeds."""
+
+    value: NDArray[np.float32]
+    cosine: NDArray[np.float32]
+    seed: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a frame fits a campaign.
+
+    value: [0, 1], 0.5 is the boundary. row: the element that won (0 frame, 1+i detection i). seed: id of the
+    nearest seed, "" where the trigger has none. cosine: to that seed. scorer: formula and its version.
+    why: a short phrase ("bird 0.83").
+    """
+
+    value: float
+    row: int = 0
+    seed: str = ""
+    cosine: float | None = None
+    scorer: str = ""
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a scored frame is taken, and the sentence that says why."""
+
+    keep: bool
+    reason: str
+
+
+class SampleStatus(StrEnum):
+    """What a person said of a sample."""
+
+    UNSORTED = "unsorted"
+    ACCEPTED = "accepted"
+    DISCARDED = "discarded"
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A frame a campaign selected, and the element that won.
+
+    box: of the element, pixels. detections: everything found in the frame (for labels). vector: of the element
+    compared for near-duplicates, or None. `id` is campaign:frame, so adding twice is adding once: a frame
+    counts once however often it is seen.
+    """
+
+    campaign_id: int
+    campaign: str
+    version: int
+    frame_id: str
+    camera: str
+    taken_at: float
+    size_wh: tuple[int, int]
+    box: Box
+    score: Score
+    reason: str
+    detections: Detections
+    vector: NDArray[np.float32] | None = None
+    embedding_version: str | None = None
+    status: SampleStatus = SampleStatus.UNSORTED
+    created_at: float = 0.0
+    destinations: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """campaign id ":" frame id."""
+        return f"{self.campaign_id}:{self.frame_id}"
+
+
+class DeliveryState(StrEnum):
+    """pending: due at `due_at`. sent: done. parked: needs a person."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One sample on its way to one destination. due_at, claimed_until: Unix seconds."""
+
+    id: int
+    sample_id: str
+    sink: str
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0
+    due_at: float = 0.0
+    remote_id: str = ""
+    error: str = ""
+    updated_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many frames of a camera a campaign version judged, and how many of them it took."""
+
+    campaign_id: int
+    version: int
+    camera: str
+    processed: int
+    collected: int
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one turn of the pipeline leaves behind; written in one transaction.
+
+    jpegs: frame id → bytes, for the frames of `samples` (stored before the rows that name them).
+    counts: to be added to the stored ones.
+    """
+
+    observations: Sequence[Observation] = ()
+    samples: Sequence[Sample] = ()
+    jpegs: Mapping[str, bytes] = field(default_factory=dict)
+    counts: Sequence[Counts] = ()
+
+
+State = Mapping[str, Any]
+"""What a trigger remembers of one camera: plain JSON values and arrays."""
