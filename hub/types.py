@@ -78,17 +78,24 @@ class Detections:
 
 @dataclass(frozen=True)
 class Needs:
-    """What must be computed of a frame before a campaign can judge it."""
+    """What must be computed of a frame before a campaign can judge it.
+
+    confidence: the least a detection must have to be of use. crop_confidence: the same for being embedded.
+    """
 
     detections: bool = False
     frame_vector: bool = False
     crop_vectors: bool = False
+    confidence: float = 1.0
+    crop_confidence: float = 1.0
 
     def __or__(self, other: Needs) -> Needs:
         return Needs(
             self.detections or other.detections,
             self.frame_vector or other.frame_vector,
             self.crop_vectors or other.crop_vectors,
+            min(self.confidence, other.confidence),
+            min(self.crop_confidence, other.crop_confidence),
         )
 
 
@@ -97,8 +104,8 @@ class Observation:
     """A frame and what was seen in it.
 
     size_wh: pixels of the upright frame. vectors: (rows, d) unit float32 where row 0 is the whole frame and
-    row 1+i is the crop of detection i: one index everywhere. rows is 0 (nothing was embedded), 1 (the frame
-    alone) or 1 + len(detections). embedding_version: None when nothing was embedded.
+    row 1+i is the crop of detection i: one index everywhere. rows is 0 when nothing was embedded, 1 for the
+    frame alone, and 1+k when the k best detections were embedded too. embedding_version: None for 0 rows.
     """
 
     frame: Frame
@@ -108,9 +115,10 @@ class Observation:
     embedding_version: str | None = None
 
     def __post_init__(self) -> None:
-        if self.vectors.ndim != 2 or len(self.vectors) not in (0, 1, 1 + len(self.detections)):
+        if self.vectors.ndim != 2 or len(self.vectors) > 1 + len(self.detections):
             raise ValueError(
-                f"vectors must have 0, 1 or {1 + len(self.detections)} rows, got shape {self.vectors.shape}"
+                f"vectors must be (rows, d) with at most {1 + len(self.detections)} rows, "
+                f"got shape {self.vectors.shape}"
             )
 
     def box(self, row: int) -> Box:
@@ -283,12 +291,11 @@ class Version:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The best seed of a target for each row asked: value (n,) score in [0, 1], cosine (n,), seed (n,) index
-    into the version's seeds."""
+    """The best seed of a target for each row asked: value (n,) score in [0, 1], cosine (n,), seed: n ids."""
 
     value: NDArray[np.float32]
     cosine: NDArray[np.float32]
-    seed: NDArray[np.int64]
+    seed: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def load(
     hints = typing.get_type_hints(cls)
     for name in sorted(set(table) - known):
         unknown = NotFound("setting", name, known)
-        mistakes.append(f"{file}: {unknown.message}. {unknown.hint}")  # noqa: PERF401
+        mistakes.append(f"{file}: {unknown.message}. {unknown.hint}")
     values: dict[str, Any] = {}
     for field in fields:
         found = _find(field, env, table, file, flags or {}, mistakes)

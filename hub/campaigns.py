@@ -1,0 +1,283 @@
+"""The life of a campaign: create, seed, commit, activate. A commit is an immutable snapshot."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hub.protocols import Blobs, Embedder, Store, Trigger
+from hub.score import calibrate
+from hub.target import stack
+from hub.types import (
+    Budget,
+    Calibration,
+    Campaign,
+    CampaignState,
+    ElementKind,
+    Scope,
+    Seed,
+    SeedKind,
+    Version,
+)
+from hub.vision import DecodeLimits, decode
+from shared.errors import AlreadyExists, ImageError, InvalidInput, NotFound
+
+BACKGROUND = 2_000
+"""Stored elements drawn to calibrate a version."""
+
+LEAST_CONFIDENCE = 0.05
+"""Detections below this are never asked of a detector: they are noise, and many."""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures read for seeding: (name, bytes), and the files that could not be used with the reason."""
+
+    usable: Sequence[tuple[str, bytes]] = ()
+    skipped: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a user says of a new campaign."""
+
+    name: str
+    trigger: Trigger
+    scope: Scope = Scope()
+    budget: Budget = Budget()
+    destinations: tuple[str, ...] = ("folder",)
+    tags: tuple[str, ...] = ()
+
+
+def read_pictures(paths: Iterable[Path]) -> Pictures:
+    """Every picture among files and folders (searched to the bottom, hidden files left out).
+
+    InvalidInput when a path does not exist, or when there is not one usable picture.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise InvalidInput(f"there is no file or folder {path}", hint="Check the path of the seed images.")
+        if path.is_dir():
+            inside = path.rglob("*")
+            files += sorted(f for f in inside if f.is_file() and not f.name.startswith("."))
+        else:
+            files.append(path)
+    usable, skipped = [], []
+    for file in files:
+        try:
+            usable.append((file.name, _read_picture(file)))
+        except (ImageError, OSError) as error:
+            skipped.append((str(file), getattr(error, "message", "") or str(error)))
+    if files and not usable:
+        raise InvalidInput(
+            f"none of the {len(files)} files is a usable picture: {skipped[0][0]}: {skipped[0][1]}",
+            hint="Seeds are JPEG or PNG pictures of what you want more of.",
+        )
+    return Pictures(usable, skipped)
+
+
+def _read_picture(file: Path) -> bytes:
+    size = file.stat().st_size
+    if size > DecodeLimits().max_bytes:
+        raise ImageError("too-large", f"{size:,} bytes are too many for a picture")
+    data = file.read_bytes()
+    decode(data)
+    return data
+
+
+def picture_seeds(pictures: Pictures, kind: SeedKind, blobs: Blobs, embedder: Embedder) -> list[Seed]:
+    """Embed pictures and keep them in the blob store, so that they can be embedded again by another model."""
+    seeds: dict[str, Seed] = {}
+    for start in range(0, len(pictures.usable), 16):
+        some = pictures.usable[start : start + 16]
+        vectors = embedder.embed([decode(data) for _, data in some])
+        for (name, data), vector in zip(some, vectors, strict=True):
+            key = hashlib.blake2b(data, digest_size=16).hexdigest()
+            blobs.put(key, data)
+            seeds[key] = Seed(key, kind, name, key, vector, embedder.version)
+    return list(seeds.values())
+
+
+def text_seeds(texts: Sequence[str], embedder: Embedder) -> list[Seed]:
+    """Embed prompts. ModelError where the embedder does not understand text."""
+    wanted = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
+    if not wanted:
+        return []
+    return [
+        Seed(_text_id(text), SeedKind.TEXT, text, "", vector, embedder.version)
+        for text, vector in zip(wanted, embedder.embed_text(wanted), strict=True)
+    ]
+
+
+def _text_id(text: str) -> str:
+    return hashlib.blake2b(f"text:{text}".encode(), digest_size=16).hexdigest()
+
+
+def create(
+    store: Store,
+    draft: Draft,
+    seeds: Sequence[Seed],
+    *,
+    known_labels: Callable[[], Iterable[str]],
+    sinks: Iterable[str],
+    now: float,
+) -> Campaign:
+    """Store a new campaign as a draft. known_labels: asked for only when the trigger names labels."""
+    check_draft(store, draft, bool(seeds), known_labels, sinks)
+    return store.add_campaign(
+        Campaign(
+            0,
+            draft.name,
+            draft.trigger,
+            draft.scope,
+            draft.budget,
+            draft.destinations,
+            draft.tags,
+            created_at=now,
+        ),
+        seeds,
+    )
+
+
+def check_draft(
+    store: Store,
+    draft: Draft,
+    seeded: bool,
+    known_labels: Callable[[], Iterable[str]],
+    sinks: Iterable[str],
+) -> None:
+    """Raise InvalidInput for what can't work, before anything is computed or written."""
+    if not draft.name.strip() or len(draft.name) > 100 or not draft.name.isprintable():
+        raise InvalidInput("a campaign needs a name of 1 to 100 printable characters")
+    if any(campaign.name == draft.name for campaign in store.campaigns()):
+        raise AlreadyExists("campaign", draft.name, hint=f"See it with: hub campaigns show {draft.name!r}")
+    _check_budget(draft.budget)
+    _check_trigger(draft, seeded)
+    names = {camera.name for camera in store.cameras()}
+    for camera in draft.scope.cameras:
+        if camera not in names:
+            raise NotFound("camera", camera, names)
+    for sink in draft.destinations:
+        if sink not in sinks:
+            raise NotFound("destination", sink, sinks)
+    wanted = getattr(draft.trigger, "labels", ())
+    known = set(known_labels()) if wanted else set()
+    for label in wanted:
+        if label not in known:
+            raise NotFound("label", label, known)
+
+
+def _check_budget(budget: Budget) -> None:
+    if not 0.0 <= budget.threshold <= 1.0:
+        raise InvalidInput(
+            f"a threshold lies between 0 and 1, not at {budget.threshold:g}",
+            hint="0.5 is the default boundary; higher is stricter.",
+        )
+    if not 0.0 <= budget.duplicate_distance < 2.0:
+        raise InvalidInput(f"a duplicate distance lies between 0 and 2, not at {budget.duplicate_distance:g}")
+    if budget.stop_after is not None and budget.stop_after < 1:
+        raise InvalidInput(f"a campaign can't stop after {budget.stop_after} samples")
+
+
+def _check_trigger(draft: Draft, seeded: bool) -> None:
+    if draft.trigger.wants_seeds and not seeded:
+        raise InvalidInput(
+            f"a {draft.trigger.name} campaign needs an example of what it wants",
+            hint="Give --seed-images PATH (pictures or a folder of them) or --text PROMPT.",
+        )
+    if seeded and not draft.trigger.wants_seeds:
+        raise InvalidInput(f"a {draft.trigger.name} campaign has no use for seeds")
+    if draft.trigger.name == "detection" and draft.budget.threshold < LEAST_CONFIDENCE:
+        raise InvalidInput(
+            f"a detection threshold of {draft.budget.threshold:g} is below {LEAST_CONFIDENCE:g}",
+            hint="Detections less certain than that are noise.",
+        )
+
+
+def commit(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedder], *, now: float) -> Version:
+    """Freeze the campaign's settings and seeds as its next version.
+
+    Seeds of another embedding version are embedded anew, from their kept pictures and texts. embedder: asked for
+    only when the trigger wants seeds or near-duplicates are told by distance.
+    """
+    campaign = store.campaign(name)
+    seeds: list[Seed] = []
+    calibrations: dict[str, Calibration] = {}
+    embedding_version = None
+    if campaign.trigger.wants_seeds:
+        model = embedder()
+        embedding_version = model.version
+        seeds = _current_seeds(store, blobs, name, model)
+        calibrations = _calibrations(store, seeds, campaign.trigger.element, model)
+    return store.commit(
+        Version(
+            0,
+            campaign.id,
+            campaign.name,
+            campaign.version + 1,
+            campaign.trigger,
+            campaign.scope,
+            campaign.budget,
+            campaign.destinations,
+            campaign.tags,
+            embedding_version,
+            tuple(seeds),
+            calibrations,
+            now,
+        )
+    )
+
+
+def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder) -> list[Seed]:
+    seeds = store.seeds(name)
+    if not seeds:
+        raise InvalidInput(f"campaign {name!r} has no seeds", hint=f"Add some: hub campaigns seed {name!r} …")
+    stale = [s for s in seeds if s.vector is None or s.embedding_version != embedder.version]
+    if not stale:
+        return seeds
+    anew = {seed.id: _embed_again(seed, blobs, embedder) for seed in stale}
+    store.add_seeds(name, list(anew.values()))
+    return [anew.get(seed.id, seed) for seed in seeds]
+
+
+def _embed_again(seed: Seed, blobs: Blobs, embedder: Embedder) -> Seed:
+    if seed.kind is SeedKind.TEXT:
+        vector = embedder.embed_text([seed.name])[0]
+    else:
+        vector = embedder.embed([decode(blobs.get(seed.blob))])[0]
+    return replace(seed, vector=vector, embedding_version=embedder.version)
+
+
+def _calibrations(
+    store: Store, seeds: Sequence[Seed], element: ElementKind, embedder: Embedder
+) -> dict[str, Calibration]:
+    background = store.background(embedder.version, element, limit=BACKGROUND)
+    found = {}
+    for kind in ("image", "text"):
+        group = [seed for seed in seeds if (seed.kind is SeedKind.TEXT) == (kind == "text")]
+        if group:
+            vectors = stack(group, embedder.version)
+            best = (background @ vectors.T).max(axis=1) if len(background) else np.zeros(0, np.float32)
+            found[kind] = calibrate(best, embedder.typical[kind])
+    return found
+
+
+def activate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedder], *, now: float) -> Campaign:
+    """Start judging frames by the newest version; a campaign that was never committed is committed first."""
+    if store.campaign(name).version == 0:
+        commit(store, blobs, name, embedder, now=now)
+    store.set_campaign_state(name, CampaignState.ACTIVE)
+    return store.campaign(name)
+
+
+def uncommitted(store: Store, campaign: Campaign) -> bool:
+    """Whether settings or seeds differ from the newest version."""
+    if campaign.version == 0:
+        return True
+    newest = max(store.versions(campaign.name), key=lambda version: version.number)
+    settings = ("trigger", "scope", "budget", "destinations", "tags")
+    changed = any(getattr(campaign, name) != getattr(newest, name) for name in settings)
+    return changed or {s.id for s in store.seeds(campaign.name)} != {s.id for s in newest.seeds}

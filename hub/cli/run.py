@@ -1,0 +1,80 @@
+"""`hub run`: the main job. `hub collect` is the same without the web app."""
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+
+import click
+
+from hub.app import Hub
+from hub.cli.context import Context, pass_context
+from hub.cli.output import say
+from hub.collector import Collector
+from hub.status_line import status_line
+from shared import log
+
+LINE_S = 1.0
+PLAIN_LINE_S = 30.0
+
+
+@click.command()
+@pass_context
+def run(ctx: Context) -> None:
+    """Poll, infer, select and deliver, until Ctrl-C."""
+    run_hub(ctx)
+
+
+@click.command()
+@pass_context
+def collect(ctx: Context) -> None:
+    """The same as run, without the web app."""
+    run_hub(ctx)
+
+
+def run_hub(ctx: Context) -> None:
+    """Run the collector and the forwarder in this process until SIGINT or SIGTERM."""
+    settings = ctx.settings
+    log.setup("DEBUG" if ctx.verbose else settings.log_level if not sys.stderr.isatty() else "WARNING")
+    hub = ctx.hub
+    with hub.single_collector():
+        say_where_to_look(hub)
+        asyncio.run(_until_signalled(hub))
+    say("Stopped.")
+
+
+def say_where_to_look(hub: Hub) -> None:
+    """What is being used, and where samples go."""
+    say(f"data      {hub.settings.data_dir}")
+    say(f"samples   {hub.settings.datasets}   (hub samples list)")
+    for line in hub.model_lines():
+        say(line)
+
+
+async def _until_signalled(hub: Hub) -> None:
+    stop, halt = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    collector = hub.collector()
+    forwarder = threading.Thread(target=hub.forwarder().run, args=(halt,), name="forwarder")
+    forwarder.start()
+    line = asyncio.create_task(_show(collector))
+    try:
+        await collector.run(stop)
+    finally:
+        line.cancel()
+        halt.set()
+        await asyncio.to_thread(forwarder.join)
+
+
+async def _show(collector: Collector) -> None:
+    live = sys.stderr.isatty()
+    before, at = collector.status, time.monotonic()
+    while True:
+        await asyncio.sleep(LINE_S if live else PLAIN_LINE_S)
+        status, now = collector.status, time.monotonic()
+        text = status_line(status, before, now - at)
+        click.echo(f"\r\x1b[K{text}" if live else text, err=True, nl=not live)
+        before, at = status, now

@@ -1,0 +1,337 @@
+"""The collector: poller → decode → perceive → judge → write, as stages that overlap, plus what keeps them current.
+
+Each stage hands its work to the next through a short queue, so few batches are in flight and a slow model makes the
+slots drop old frames instead of filling memory. Threads do the work; the event loop only polls. Batches are looked
+at side by side (on a CPU, one thread a batch beats all threads on one batch), and judged in the order they came.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from hub.budget import ledger_of, remembered
+from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, needs_of, perceive
+from hub.poll import Poller
+from hub.protocols import Blobs, Detector, Embedder, Store, Target
+from hub.slots import Slots, Taken
+from hub.target import SeedTarget
+from hub.types import Batch, Frame, Needs, Observation, Version
+from hub.vision import thumbnail, unchanged
+from shared.errors import BowerbirdError, CameraError, ImageError, ModelError, StoreError
+
+_log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+RELOAD_S = 0.5
+HEALTH_S = 1.0
+SWEEP_S = 600.0
+GATHER_S = 0.005
+"""How long a batch waits for more frames after its first."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the collector is doing: made anew whenever cameras or campaigns change."""
+
+    targets: Sequence[Target] = ()
+    needs: Needs = Needs()
+    detector: Detector | None = None
+    embedder: Embedder | None = None
+
+
+@dataclass(frozen=True)
+class Models:
+    """How to get the models; each is loaded when a campaign first needs it.
+
+    batch: frames looked at together. workers: batches looked at side by side.
+    """
+
+    detector: Callable[[], Detector]
+    embedder: Callable[[], Embedder]
+    batch: int = 1
+    workers: int = 1
+
+
+@dataclass(frozen=True)
+class Work:
+    """A batch on its way through the stages."""
+
+    plan: Plan
+    decoded: Sequence[Decoded] = ()
+    seen: Sequence[Observation] = ()
+    unchanged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Status:
+    """A line's worth of how it goes. frames: judged since start, unchanged ones included."""
+
+    cameras: int = 0
+    up: int = 0
+    frames: int = 0
+    inferred: int = 0
+    samples: int = 0
+    campaigns: int = 0
+    problem: str = ""
+
+
+class Collector:
+    """Runs until told to stop. All state that must survive is in the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        models: Models,
+        *,
+        indexes: Path | None,
+        retention_s: float = 30 * 86400.0,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store, self._blobs, self._models = store, blobs, models
+        self._indexes, self._retention_s, self._now = indexes, retention_s, now
+        self._slots = Slots()
+        self._poller = Poller(self._slots)
+        self._plan = Plan()
+        self._memory = Memory()
+        self._thumbnails: dict[str, np.ndarray] = {}
+        self._revision = -1
+        self._status = Status()
+        self._decoders = ThreadPoolExecutor(4, "decode")
+        self._preparer = ThreadPoolExecutor(1, "prepare")
+        self._inference = ThreadPoolExecutor(models.workers, "inference")
+        self._database = ThreadPoolExecutor(1, "database")
+
+    @property
+    def status(self) -> Status:
+        """How it goes now; may be read from any thread."""
+        return self._status
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Poll, judge and write until `stop` is set; then finish what is in flight."""
+        decoded: asyncio.Queue[Work | None] = asyncio.Queue(1)
+        perceived: asyncio.Queue[asyncio.Future[Work] | None] = asyncio.Queue(self._models.workers)
+        await self._reload()
+        stages = [
+            asyncio.create_task(self._feed(decoded, stop), name="feed"),
+            asyncio.create_task(self._perceive(decoded, perceived), name="perceive"),
+            asyncio.create_task(self._finish(perceived), name="finish"),
+        ]
+        chores = [
+            asyncio.create_task(self._every(RELOAD_S, self._reload), name="reload"),
+            asyncio.create_task(self._every(HEALTH_S, self._report_health), name="health"),
+            asyncio.create_task(self._every(SWEEP_S, self._sweep), name="sweep"),
+        ]
+        try:
+            flow = asyncio.gather(*stages)
+            # A chore only ends by failing, and then the collector must not go on half-alive.
+            done, _ = await asyncio.wait((flow, *chores), return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (*chores, *stages):
+                task.cancel()
+            await asyncio.gather(*chores, *stages, return_exceptions=True)
+            await self._poller.close()
+            await self._in(self._database, self._store.record_health, self._poller.health())
+            for pool in (self._decoders, self._preparer, self._inference, self._database):
+                pool.shutdown(wait=True)
+
+    # ── stages ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _feed(self, out: asyncio.Queue[Work | None], stop: asyncio.Event) -> None:
+        stopped = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            take = asyncio.create_task(self._slots.take(self._models.batch, GATHER_S))
+            await asyncio.wait((take, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if not take.done():
+                take.cancel()
+                break
+            await out.put(await self._in(self._preparer, self._prepare, take.result()))
+        stopped.cancel()
+        await out.put(None)
+
+    def _prepare(self, taken: Taken) -> Work:
+        """Leave out what did not change, decode the rest."""
+        plan = self._plan
+        same = dict(taken.unchanged)
+        if not plan.targets:
+            return Work(plan)
+        fresh = []
+        for frame in taken.frames:
+            if self._is_unchanged(frame):
+                same[frame.camera] = same.get(frame.camera, 0) + 1
+            else:
+                fresh.append(frame)
+        decoded, rejected = decode_all(fresh, self._decoders)
+        for each in rejected:
+            self._reject(each)
+        return Work(plan, decoded, unchanged=same)
+
+    def _is_unchanged(self, frame: Frame) -> bool:
+        """Whether a frame looks like the last one of its camera that was processed."""
+        try:
+            now = thumbnail(frame.jpeg)
+        except ImageError:
+            return False  # decoding it will say what is wrong
+        before = self._thumbnails.get(frame.camera)
+        if before is not None and unchanged(before, now):
+            return True
+        self._thumbnails[frame.camera] = now
+        return False
+
+    def _reject(self, rejected: Rejected) -> None:
+        self._thumbnails.pop(rejected.frame.camera, None)
+        reason = rejected.error.reason if rejected.error.reason in CameraError.REASONS else "not-an-image"
+        self._poller.reject(rejected.frame.camera, CameraError(reason, rejected.error.message))
+
+    async def _perceive(
+        self, source: asyncio.Queue[Work | None], out: asyncio.Queue[asyncio.Future[Work] | None]
+    ) -> None:
+        """Look at batches side by side, as many as there are workers, and pass them on in order."""
+        free = asyncio.Semaphore(self._models.workers)
+        loop = asyncio.get_running_loop()
+        while (work := await source.get()) is not None:
+            await free.acquire()
+            looking = loop.run_in_executor(self._inference, _look, work)
+            looking.add_done_callback(lambda _: free.release())
+            await out.put(looking)
+        await out.put(None)
+
+    async def _finish(self, source: asyncio.Queue[asyncio.Future[Work] | None]) -> None:
+        while (looking := await source.get()) is not None:
+            try:
+                work = await looking
+            except ModelError as error:
+                self._say_problem(error.message)
+                continue
+            if work.seen or work.unchanged:
+                await self._in(self._database, self._judge_and_write, work)
+
+    def _judge_and_write(self, work: Work) -> None:
+        """Select and store a batch. Memory moves on only once the batch is stored, so nothing is half-taken."""
+        now = self._now()
+        judged = judge(work.seen, work.plan.targets, self._memory, now=now, unchanged=work.unchanged)
+        jpegs = {seen.frame.id: seen.frame.jpeg for seen in work.seen}
+        try:
+            for sample in judged.samples:
+                self._blobs.put(sample.frame_id, jpegs[sample.frame_id])
+            new = self._store.write(Batch(work.seen, judged.samples, counts=judged.counts))
+        except StoreError as error:
+            self._say_problem(error.message)
+            for seen in work.seen:
+                self._thumbnails.pop(seen.frame.camera, None)
+            return
+        self._memory = judged.memory
+        for sample in new:
+            _log.info(
+                "took a sample: %s",
+                sample.reason,
+                extra={"campaign": sample.campaign, "camera": sample.camera, "frame": sample.frame_id},
+            )
+        self._status = replace(
+            self._status,
+            frames=self._status.frames + len(work.seen) + sum(work.unchanged.values()),
+            inferred=self._status.inferred + len(work.seen),
+            samples=self._status.samples + len(new),
+            problem="",
+        )
+
+    # ── chores ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _reload(self) -> None:
+        """Pick up changed cameras and campaigns."""
+        revision = await self._in(self._database, self._store.revision)
+        if revision == self._revision:
+            return
+        cameras = [camera for camera in await self._in(self._database, self._store.cameras) if camera.enabled]
+        known = await self._in(self._database, self._store.health)
+        versions = await self._in(self._database, self._store.active_versions)
+        plan = await self._in(self._preparer, self._plan_for, versions)
+        # Behind every write that is under way, so that the ledgers are complete.
+        await self._in(self._database, self._remember, plan.targets)
+        # In the preparing thread, so that no frame meets the thumbnails of the plan before.
+        await self._in(self._preparer, self._adopt, plan)
+        await self._poller.set_cameras(cameras, known)
+        self._revision = revision
+        self._status = replace(self._status, cameras=len(cameras), campaigns=len(plan.targets))
+
+    def _plan_for(self, versions: Sequence[Version]) -> Plan:
+        needs = needs_of(versions)
+        detector = self._models.detector() if needs.detections else None
+        embedder = self._models.embedder() if needs.frame_vector or needs.crop_vectors else None
+        ready = {target.version.id: target for target in self._plan.targets}
+        targets: list[Target] = []
+        for version in versions:
+            if embedder and version.embedding_version not in (None, embedder.version):
+                _log.warning(
+                    "not judged: its seeds were embedded by another model; run: hub campaigns commit %r",
+                    version.campaign,
+                    extra={"campaign": version.campaign},
+                )
+                continue
+            targets.append(ready.get(version.id) or SeedTarget(version, self._indexes))
+        return Plan(targets, needs_of([target.version for target in targets]), detector, embedder)
+
+    def _remember(self, targets: Sequence[Target]) -> None:
+        """The ledgers of these campaigns, from their stored samples."""
+        ledgers = dict(self._memory.ledgers)
+        for target in targets:
+            campaign, budget = target.version.campaign_id, target.version.budget
+            newest = self._store.taken_by(campaign, limit=remembered(budget))
+            ledgers[campaign] = ledger_of(reversed(newest), budget, taken=self._store.collected(campaign))
+        self._memory = Memory(ledgers, self._memory.states)
+
+    def _adopt(self, plan: Plan) -> None:
+        before = {target.version.id for target in self._plan.targets}
+        if {target.version.id for target in plan.targets} - before:
+            # A campaign that is new must see each scene once, however still it is.
+            self._thumbnails.clear()
+            self._poller.forget()
+        self._plan = plan
+        _log.info("judging for %d campaigns", len(plan.targets))
+
+    async def _report_health(self) -> None:
+        health = self._poller.health()
+        await self._in(self._database, self._store.record_health, health)
+        self._status = replace(self._status, up=sum(1 for h in health if h.state == "up"))
+
+    async def _sweep(self) -> None:
+        before = self._now() - self._retention_s
+        while await self._in(self._database, self._prune, before):
+            await asyncio.sleep(0.05)  # noqa: ASYNC110  # lets a batch be written between two small deletions
+
+    def _prune(self, before: float) -> int:
+        return self._store.prune(before, limit=1000)
+
+    async def _every(self, period_s: float, chore: Callable[[], object]) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            try:
+                await chore()  # type: ignore[misc]
+            except BowerbirdError as error:
+                self._say_problem(error.message)
+
+    # ── edges ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _say_problem(self, problem: str) -> None:
+        if problem != self._status.problem:
+            _log.error("%s", problem)
+        self._status = replace(self._status, problem=problem)
+
+    async def _in(self, pool: Executor, call: Callable[..., T], *args: object) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
+
+
+def _look(work: Work) -> Work:
+    plan = work.plan
+    if not work.decoded:
+        return work
+    return replace(work, seen=perceive(work.decoded, plan.needs, plan.detector, plan.embedder), decoded=())
