@@ -51,6 +51,8 @@ class Source(Protocol):
         """Give the device back."""
 
 
+_BACKOFF = Backoff(base_s=0.5, cap_s=10.0)
+
 Opener = Callable[[], Source]
 """Opens a device, or raises CameraError with what is wrong. Called again after each close."""
 
@@ -80,7 +82,7 @@ class Patience:
     open_s: float = 20.0
     grab_s: float = 5.0
     max_age_s: float | None = None
-    backoff: Backoff = Backoff(base_s=0.5, cap_s=10.0)
+    backoff: Backoff = _BACKOFF
 
 
 @dataclass(frozen=True)
@@ -244,14 +246,15 @@ class Camera:
         finally:
             turn.enter("closing")
             if source:
-                source.close()
+                _close(source)
         return self._seq > first
 
     def _next(self, turn: _Turn, source: Source) -> None:
         turn.enter("grabbing")
         clock = source.grab()
-        if not self._waiting and turn.interval_s < RARE_S:
-            return
+        turn.fps = source.fps
+        if self._shot and not self._waiting and turn.interval_s < RARE_S:
+            return  # nobody looks: leave it undecoded
         turn.enter("retrieving")
         try:
             jpeg = to_jpeg(source.retrieve(), self._wanted)
@@ -265,7 +268,9 @@ class Camera:
         turn.damaged += 1
         log.debug("skipped a damaged picture: %s", error)
         if turn.damaged >= MAX_DAMAGED:
-            raise CameraError("unavailable", f"unavailable: {turn.damaged} damaged pictures in a row: {error.message}")
+            raise CameraError(
+                "unavailable", f"unavailable: {turn.damaged} damaged pictures in a row: {error.message}"
+            )
 
     def _publish(self, turn: _Turn, jpeg: bytes, clock: float, live: bool) -> None:
         taken_at = time.time() - (time.monotonic() - clock)
@@ -300,3 +305,10 @@ class Camera:
                 delay_s = self._patience.backoff.delay(attempt, random.random)
                 self._failure = replace(self._failure, retry_at=time.monotonic() + delay_s)
                 self._changed.wait_for(lambda: turn.over, delay_s)
+
+
+def _close(source: Source) -> None:
+    try:
+        source.close()
+    except Exception:  # a driver may raise anything; the thread has to outlive it
+        log.exception("the device could not be closed")

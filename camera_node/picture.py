@@ -22,8 +22,8 @@ _TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_C
 class Wanted:
     """How pictures should be.
 
-    width, height: asked of a device, and the most any picture has before it is turned; None leaves it to the source.
-    fps: frames a second, None likewise. quality: of JPEGs we encode, 1..100. rotate: degrees clockwise.
+    width, height: asked of a device, and the most any picture has before it is turned. None leaves it to the
+    source. fps: frames a second, None likewise. quality: of JPEGs we encode, 1..100. rotate: degrees clockwise.
     """
 
     width: int | None = None

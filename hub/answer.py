@@ -28,8 +28,8 @@ class Limits:
     connect_s: float = 3.0
     read_s: float = 5.0
     total_s: float = 10.0
-    body_bytes: int = 32 << 20
-    pixels: int = 100_000_000
+    body_bytes: int = 20_000_000
+    pixels: int = 50_000_000
     redirects: int = 3
     retry_after_s: float = 300.0
 

@@ -29,6 +29,8 @@ _BACKOFF = Backoff(base_s=1.0, cap_s=30.0)
 START_JITTER_S = 5.0
 """Cameras begin spread over their interval, but none waits longer than this for its first poll."""
 
+LEAST_INTERVAL_S = 0.01
+
 
 @dataclass(frozen=True)
 class Tick:
@@ -125,7 +127,7 @@ class Poller:
     # ── one camera ───────────────────────────────────────────────────────────────────────────────────
 
     async def _keep_polling(self, watch: Watch) -> None:
-        interval_s = watch.camera.interval_s
+        interval_s = max(LEAST_INTERVAL_S, watch.camera.interval_s)
         due = self._clock() + self._random() * min(interval_s, START_JITTER_S)
         while True:
             await asyncio.sleep(max(0.0, due - self._clock()))

@@ -178,6 +178,9 @@ class Store(Protocol):
     def background(self, embedding_version: str, element: ElementKind, *, limit: int) -> Vectors:
         """A random draw of stored vectors: what these cameras normally show."""
 
+    def prune(self, before: float, *, limit: int) -> int:
+        """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""
+
     def blob_keys(self) -> set[str]:
         """Every blob some row names."""
 

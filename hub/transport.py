@@ -15,7 +15,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from hub.addresses import AddressRules, resolve
+from hub.addresses import AddressRules, Lookup, resolve
 from shared.errors import CameraError
 
 
@@ -24,11 +24,18 @@ class CameraTransport(httpx.AsyncBaseTransport):
 
     There is no limit on connections: a pool with one would let cameras that hang keep others waiting. The poller
     has one request at a time per camera. Answers are streamed, never decompressed, redirects never followed.
-    Raises httpx's TransportErrors, and CameraError forbidden-address. `ssl_context`: None for the default.
+    Raises httpx's TransportErrors, and CameraError forbidden-address. ssl_context: None for the default.
+    lookup: how names are resolved.
     """
 
-    def __init__(self, rules: AddressRules | None = None, *, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._rules = rules or AddressRules()
+    def __init__(
+        self,
+        rules: AddressRules | None = None,
+        *,
+        ssl_context: ssl.SSLContext | None = None,
+        lookup: Lookup = socket.getaddrinfo,
+    ) -> None:
+        self._resolver = _Resolver(rules or AddressRules(), lookup)
         self._ssl = ssl_context
         self._session: aiohttp.ClientSession | None = None
         self._timeouts: dict[tuple[float | None, ...], aiohttp.ClientTimeout] = {}
@@ -62,7 +69,7 @@ class CameraTransport(httpx.AsyncBaseTransport):
     def _open(self) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
             limit=0,
-            resolver=_Resolver(self._rules),
+            resolver=self._resolver,
             ttl_dns_cache=60,
             keepalive_timeout=120,
             ssl=self._ssl or True,
@@ -100,22 +107,20 @@ class _Body(httpx.AsyncByteStream):
             raise _as_httpx(error, self._request) from error
 
     async def aclose(self) -> None:
-        if self._answer.content.at_eof():
-            self._answer.release()
-        else:
-            self._answer.close()
+        self._answer.close()  # read to its end, it has given its connection back before
 
 
 class _Resolver(AbstractResolver):
     """Names to addresses, with the forbidden ones left out: what is checked is what is connected to."""
 
-    def __init__(self, rules: AddressRules) -> None:
+    def __init__(self, rules: AddressRules, lookup: Lookup) -> None:
         self._rules = rules
+        self._lookup = lookup
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        found = await resolve(host, port, self._rules)
+        found = await resolve(host, port, self._rules, lookup=self._lookup)
         numeric = socket.AI_NUMERICHOST
         return [
             ResolveResult(hostname=host, host=address, port=port, family=kind, proto=0, flags=numeric)

@@ -1,6 +1,7 @@
 """Settings: flags over environment over a TOML file over defaults, into a frozen dataclass."""
 
 import dataclasses
+import math
 import tomllib
 import types
 import typing
@@ -133,13 +134,24 @@ def _convert(raw: Any, hint: Any) -> Any:
     if kind is bool:
         return _to_bool(raw)
     if kind in (int, float):
-        try:
-            return kind(raw)
-        except (TypeError, ValueError):
-            raise ValueError("a whole number" if kind is int else "a number") from None
+        return _to_number(raw, kind)
     if kind is Path:
         return Path(str(raw)).expanduser()
+    if isinstance(raw, list | dict):
+        raise ValueError("text")
     return str(raw)
+
+
+def _to_number(raw: Any, kind: type[int] | type[float]) -> int | float:
+    """`raw` without losing any of it: 2.5 is no whole number, and infinity is no number."""
+    try:
+        value = kind(raw)
+        exact = not isinstance(raw, bool) and math.isfinite(value) and (isinstance(raw, str) or value == raw)
+    except (TypeError, ValueError, OverflowError):
+        exact = False
+    if not exact:
+        raise ValueError("a whole number" if kind is int else "a number")
+    return value
 
 
 def _to_bool(raw: Any) -> bool:

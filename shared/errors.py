@@ -80,8 +80,11 @@ class ImageError(BowerbirdError):
 class CameraError(BowerbirdError):
     """A camera did not give a picture.
 
-    `reason` is one of `REASONS`; `retry_after_s` is what the camera asked for, if it did.
+    `reason` is one of `REASONS`, or of `NODE_REASONS` where the camera is our own device.
+    `retry_after_s` is what the camera asked for, if it did.
     """
+
+    NODE_REASONS = ("starting", "stalled", "no device", "unavailable", "stopping")
 
     REASONS = (
         "unreachable", "timeout", "unauthorised", "bad-status", "unavailable", "redirect", "offline",

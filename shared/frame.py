@@ -9,6 +9,9 @@ from functools import cached_property
 CLOCK_TOLERANCE_S = 5.0
 """How far a camera's wall clock may be from ours before its timestamps are not believed."""
 
+MAX_AGE_S = 3600.0
+"""The oldest a picture may say it is and be believed."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -58,7 +61,7 @@ def capture_time(headers: Mapping[str, str], *, sent_at: float, received_at: flo
     """
     fallback = received_at - (received_at - sent_at) / 2
     age_ms = _number(headers.get("X-Frame-Age-Ms"))
-    if age_ms is not None and age_ms >= 0:
+    if age_ms is not None and 0 <= age_ms <= MAX_AGE_S * 1000:
         return fallback - age_ms / 1000
     stamp = _number(headers.get("X-Timestamp"))
     if stamp is not None and abs(received_at - stamp) <= CLOCK_TOLERANCE_S:

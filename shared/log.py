@@ -7,8 +7,8 @@ import time
 from typing import TextIO
 
 _SECRET = re.compile(
-    r"(?i)(?P<key>\b(?:api_key|apikey|token|password|secret|key)=)(?P<value>[^&\s\"']+)"
-    r"|(?P<scheme>\w+://)(?P<user>[^/\s:@]+(?::[^/\s@]*)?)@"
+    r"(?i)(?P<key>\b[\w-]*(?:apikey|token|password|secret|key)(?:=|[\"']\s*:\s*[\"']))(?P<value>[^&\s\"']+)"
+    r"|(?P<scheme>\w+://)(?P<user>[^/\s?#]+)@"
     r"|(?P<auth>\b(?:bearer|basic)\s+)(?P<credential>[\w.~+/=-]{6,})"
 )
 
@@ -37,7 +37,7 @@ class _Line(logging.Formatter):
         facts = ((name, getattr(record, name, "")) for name in ("camera", "frame", "campaign", "sink"))
         about = "".join(f"{name}={value} " for name, value in facts if value)
         when = self.formatTime(record, self.datefmt)
-        line = f"{when} {record.levelname} {record.name} {about}{record.getMessage()}"
+        line = f"{when} {record.levelname} {record.name} {about}{' '.join(record.getMessage().splitlines())}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return redact(line)

@@ -21,5 +21,5 @@ class Backoff:
         if attempt < 1:
             raise ValueError(f"attempts are counted from 1, got {attempt}")
         # 64 doublings pass any cap; the bound keeps the power finite after weeks of failures.
-        ceiling = min(self.cap_s, self.base_s * self.factor ** min(attempt, 64))
+        ceiling = max(self.base_s, min(self.cap_s, self.base_s * self.factor ** min(attempt, 64)))
         return self.base_s + (ceiling - self.base_s) * random()

@@ -153,7 +153,9 @@ async def _wrong_type(server: "HostileCameras", request: Request, writer: Writer
 @camera("/old-http")
 async def _old_http(server: "HostileCameras", request: Request, writer: Writer) -> None:
     """mjpg-streamer: HTTP/1.0, no length, the driver's clock."""
-    writer.write(b"HTTP/1.0 200 OK\r\nContent-type: image/jpeg\r\nX-Timestamp: 1234.567\r\n\r\n" + server.next_picture())
+    writer.write(
+        b"HTTP/1.0 200 OK\r\nContent-type: image/jpeg\r\nX-Timestamp: 1234.567\r\n\r\n" + server.next_picture()
+    )
     writer.close()
 
 
@@ -165,6 +167,13 @@ async def _chunked(server: "HostileCameras", request: Request, writer: Writer) -
         piece = data[at : at + 1000]
         writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
     writer.write(b"0\r\n\r\n")
+
+
+@camera("/closes-idle")
+async def _closes_idle(server: "HostileCameras", request: Request, writer: Writer) -> None:
+    """Closes a connection that was idle for 50 ms, without having said so."""
+    answer(writer, server.next_picture())
+    asyncio.get_running_loop().call_later(0.05, writer.close)
 
 
 @camera("/hang")
@@ -202,6 +211,7 @@ async def _endless(server: "HostileCameras", request: Request, writer: Writer) -
     answer(writer, server.pictures[0], length=None)
     while True:
         writer.write(b"\0" * 65536)
+        server.endless_bytes += 65536
         await writer.drain()
 
 
@@ -283,7 +293,9 @@ async def _multipart(server: "HostileCameras", request: Request, writer: Writer)
     answer(writer, kind="multipart/x-mixed-replace; boundary=frame", length=None)
     while True:
         data = server.next_picture()
-        writer.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data))
+        writer.write(
+            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
+        )
         await writer.drain()
         await asyncio.sleep(0.05)
 
@@ -388,6 +400,8 @@ class HostileCameras:
         self.bomb = bomb_png()
         self.count = itertools.count()
         self.log = Log()
+        self.connections = 0
+        self.endless_bytes = 0
         self.began = time.monotonic()
         self.port = port
         self._loop = asyncio.new_event_loop()
@@ -428,6 +442,7 @@ class HostileCameras:
         server.close()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: Writer) -> None:
+        self.connections += 1
         try:
             while not writer.is_closing() and (request := await _request(reader)):
                 self.log.asked_at.setdefault(request.path, []).append(time.monotonic())

@@ -78,9 +78,10 @@ def recognise(session: Session) -> Head:
         raise _wrong(session, f"an Ultralytics model for the task {task!r}, not a detector")
     size_hw, flexible = _input_size(session)
     stride = max(32, int(float(session.metadata.get("stride", 32))))
-    shape = _output_shape(session, size_hw)
+    tried_hw = (2 * stride, 2 * stride) if flexible else size_hw  # small, where any size will do
+    shape = _output_shape(session, tried_hw)
     names = _names(session)
-    cells = _cells(size_hw)
+    cells = _cells(tried_hw)
     if shape[2] == 6 and shape[1] != cells:
         return Head(Family.END_TO_END, _needed(session, names), size_hw, flexible, stride)
     if shape[1] > 4 and (shape[2] == cells or shape[1] == 4 + len(names)):

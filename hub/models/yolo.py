@@ -83,9 +83,10 @@ class YoloDetector:
         placed = [fill(plane, image, self.head.family) for plane, image in zip(blob, images, strict=True)]
         (output, *_) = self.session.run_batched(blob, max_batch=BATCH)
         outputs = np.asarray(output, np.float32)
-        return [self._finish(rows, at, image) for rows, at, image in zip(outputs, placed, images, strict=True)]
+        return [self.finish(rows, at, image) for rows, at, image in zip(outputs, placed, images, strict=True)]
 
-    def _finish(self, output: NDArray[np.float32], at: Placement, image: Image) -> Detections:
+    def finish(self, output: NDArray[np.float32], at: Placement, image: Image) -> Detections:
+        """What one image's slice of the model's output says. at: where the image was put in the input."""
         input_hw = self.input_hw(image.shape[1], image.shape[0])
         seen = candidates(self.head, output, input_hw, self._confidence, every_class=self._every_class)
         best = self._distinct(seen)

@@ -2,9 +2,9 @@
 
     python tests/bench/bench_poller.py [--counts 250,500,1000] [--seconds 12]
 
-A separate process on another core answers with 100 KB pictures, each a different one, over loopback. The poller and
-a task that empties its slots share one core. Lateness of a poll is measured from when it was due until its picture
-was in its slot, so it includes the answer.
+A separate process on another core answers with 100 KB pictures, each a different one, over loopback. The poller
+and a task that empties its slots share one core. "began" is how late a poll began; "picture" how long after the
+poll was due its picture was in its slot. On time: 99 % of the pictures within 100 ms, and none skipped.
 """
 
 import argparse
@@ -43,7 +43,9 @@ def snapshot(size: int = SIZE) -> bytes:
     image = cv2.GaussianBlur(noise, (0, 0), 1.2)
     options = (cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, q])[1].tobytes() for q in range(95, 5, -1))
     jpeg = next(data for data in options if len(data) < size - 16)
-    return jpeg[:2] + struct.pack(">HH8s", 0xFFFE, 10, b"") + jpeg[2:-2] + bytes(size - 12 - len(jpeg)) + b"\xff\xd9"
+    return (
+        jpeg[:2] + struct.pack(">HH8s", 0xFFFE, 10, b"") + jpeg[2:-2] + bytes(size - 12 - len(jpeg)) + b"\xff\xd9"
+    )
 
 
 class Snapshots(asyncio.Protocol):
@@ -187,7 +189,9 @@ async def run(url: str, count: int, seconds: float, transport: httpx.AsyncBaseTr
     failed = sum(health.failed for health in poller.health())
     taker.cancel()
     await poller.close()
-    began, over = (np.percentile([getattr(t, name) for t in ticks], [50, 99]) * 1000 for name in ("began_s", "over_s"))
+    began, over = (
+        np.percentile([getattr(t, name) for t in ticks], [50, 99]) * 1000 for name in ("began_s", "over_s")
+    )
     verdict = "yes" if over[1] < TARGET_LATE_S * 1000 and len(ticks) / wall > 0.99 * count else "NO"
     return (
         f"{count:6} {len(ticks) / wall:9.0f} {began[0]:9.1f} {began[1]:9.1f} {over[0]:10.1f} {over[1]:10.1f}"
@@ -218,7 +222,8 @@ def main() -> None:
     with server() as url:
         asyncio.run(costs(url))
         for name in options.transports.split(","):
-            print(f"\n{name}\ncameras  frames/s  began p50  began p99  picture p50  p99 ms     CPU  ms/poll failed  on time")
+            print(f"\n{name}")
+            print("cameras frames/s began p50   p99 ms picture p50   p99 ms    CPU  ms/poll failed on time")
             for count in map(int, options.counts.split(",")):
                 line = asyncio.run(run(url, count, options.seconds, TRANSPORTS[name]()))
                 print(line, flush=True)

@@ -1,7 +1,6 @@
 """What the device tests share: where their environments are, and a camera node run as the user runs it."""
 
 import os
-import re
 import shutil
 import signal
 import socket
@@ -11,7 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,7 +94,8 @@ class Node:
             if answer.status == status and wanted(answer):
                 return answer
             if time.monotonic() > end or self.process.poll() is not None:
-                raise AssertionError(f"no wanted {status} within {within_s:g} s, last: {answer.status} {answer.text[:200]!r}\n{self.log()}")
+                last = f"{answer.status} {answer.text[:200]!r}"
+                raise AssertionError(f"no wanted {status} within {within_s:g} s, last: {last}\n{self.log()}")
             time.sleep(0.5)
 
     def log(self) -> str:
@@ -148,6 +148,8 @@ class Node:
 
 
 Serve = Callable[..., Node]
+Bars = dict[str, tuple[int, int, int]]
+ReadBars = Callable[..., Bars]
 
 
 @pytest.fixture
@@ -162,9 +164,7 @@ def node_env() -> dict[str, str]:
 
 
 @pytest.fixture
-def serve(
-    node_command: list[str], node_env: dict[str, str], request: pytest.FixtureRequest
-) -> Iterator[Serve]:
+def serve(node_command: list[str], node_env: dict[str, str], request: pytest.FixtureRequest) -> Iterator[Serve]:
     """Starts a node with these flags and waits until its port answers; ends it after the test.
 
     What the node said is shown with a failing test.
@@ -203,12 +203,12 @@ def _await_port(node: Node, within_s: float = 60) -> None:
     pytest.fail(f"the node does not listen (exit code {node.process.poll()}):\n{node.log()}")
 
 
-def colours_of_bars(picture: npt.NDArray[np.uint8]) -> dict[str, tuple[int, int, int]]:
-    """What stands where each of the eight bars should be: per channel whether it is lit."""
-    width = picture.shape[1] // len(BARS)
+def _colours_of_bars(picture: npt.NDArray[np.uint8], names: Sequence[str] = tuple(BARS)) -> Bars:
+    """What stands where each of these bars should be: per channel whether it is lit."""
+    width = picture.shape[1] // len(names)
     middle = picture[picture.shape[0] // 4 : picture.shape[0] * 3 // 4]
     found = {}
-    for index, name in enumerate(BARS):
+    for index, name in enumerate(names):
         patch = middle[:, index * width + width // 4 : (index + 1) * width - width // 4]
         red, green, blue = (int(channel > 80) for channel in patch.reshape(-1, 3).mean(axis=0))
         found[name] = (red, green, blue)
@@ -216,14 +216,15 @@ def colours_of_bars(picture: npt.NDArray[np.uint8]) -> dict[str, tuple[int, int,
 
 
 @pytest.fixture
-def bars() -> dict[str, tuple[int, int, int]]:
+def bars() -> Bars:
     """The colours that a picture of colour bars must show."""
     return BARS
 
 
 @pytest.fixture
-def read_bars() -> Callable[[npt.NDArray[np.uint8]], dict[str, tuple[int, int, int]]]:
-    return colours_of_bars
+def read_bars() -> ReadBars:
+    """Finds the colours of the bars in a picture."""
+    return _colours_of_bars
 
 
 @pytest.fixture(scope="session")
@@ -241,13 +242,12 @@ def environment() -> Callable[[str], Path]:
     return folder
 
 
-def scan_data(jpeg: bytes) -> bytes:
-    """A JPEG's compressed pixels: what is left when its headers may have been changed."""
-    at = re.search(rb"\xff\xda", jpeg)
-    assert at is not None, "no scan in this JPEG"
-    return jpeg[at.start() :].rstrip(b"\0")
-
-
 @pytest.fixture
 def compressed_pixels() -> Callable[[bytes], bytes]:
-    return scan_data
+    """Takes a JPEG's compressed pixels out: what stays the same where only its headers were changed."""
+
+    def scan(jpeg: bytes) -> bytes:
+        at = jpeg.index(b"\xff\xda")
+        return jpeg[at:].rstrip(b"\0")
+
+    return scan

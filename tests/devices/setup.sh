@@ -88,18 +88,24 @@ build_picamera() {
     cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
     mkdir -p "$root"/opt/{glue,lib,frames} "$root/src"
-    [ -e "$root/opt/node/bin/python" ] || chroot "$root" python3 -m venv --system-site-packages /opt/node
-    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} \
-        chroot "$root" /opt/node/bin/pip install -q --cert /etc/ssl/certs/ca-certificates.crt \
-        picamera2 click flask gunicorn opencv-python-headless
-    printf '%s\n' '#!/opt/node/bin/python' 'import sys' 'from camera_node.cli import main' 'sys.exit(main())' \
-        >"$root/opt/node/bin/camera-node"
-    chmod +x "$root/opt/node/bin/camera-node"
+    [ -e "$root/opt/node/bin/python" ] || in_root python3 -m venv --system-site-packages /opt/node
+    in_root /opt/node/bin/pip install -q picamera2 click flask gunicorn opencv-python-headless
+    # The command and its metadata; the code itself comes from the checkout, through PYTHONPATH.
+    rm -rf "$root/tmp/node"
+    mkdir "$root/tmp/node"
+    (cd "$here/../.." && cp -r pyproject.toml README.md LICENSE camera_node shared "$root/tmp/node/")
+    in_root /opt/node/bin/pip install -q --no-deps --force-reinstall /tmp/node
     cp "$here/picamera/fakedmabuf.c" "$root/opt/lib/"
-    chroot "$root" gcc -shared -fPIC -O1 -o /opt/lib/fakedmabuf.so /opt/lib/fakedmabuf.c -ldl
+    in_root gcc -shared -fPIC -O1 -o /opt/lib/fakedmabuf.so /opt/lib/fakedmabuf.c -ldl
     local pipelines=$root/usr/share/libcamera/pipeline
     mkdir -p "$pipelines/virtual"
     cp "$here/picamera/virtual.yaml" "$pipelines/virtual/virtual.yaml"
+}
+
+in_root() {
+    env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 PIP_DISABLE_PIP_VERSION_CHECK=1 \
+        PIP_ROOT_USER_ACTION=ignore PIP_CERT=/etc/ssl/certs/ca-certificates.crt \
+        ${PIP_INDEX_URL:+PIP_INDEX_URL="$PIP_INDEX_URL"} chroot "$build/picamera/root" "$@"
 }
 
 build_rtsp() { /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")'; }

@@ -27,17 +27,16 @@ def root(environment: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture
-def frames(tmp_path: Path, bars: dict[str, tuple[int, int, int]]) -> Path:
-    """What the sensor sees: colour bars, with a strip below that differs from frame to frame."""
-    folder = tmp_path / "frames"
-    folder.mkdir()
+def sensor(tmp_path: Path, bars: dict[str, tuple[int, int, int]]) -> Path:
+    """A folder that is the sensor: it sees colour bars, with a strip below that differs from frame to frame."""
+    (tmp_path / "frames").mkdir()
     for number in range(6):
         picture = np.zeros((720, 1280, 3), np.uint8)
         for index, rgb in enumerate(bars.values()):
             picture[:, index * 160 : (index + 1) * 160] = np.array(rgb[::-1]) * 255
         picture[660:] = number * 50
-        cv2.imwrite(str(folder / f"{number}.jpg"), picture)
-    return folder
+        cv2.imwrite(str(tmp_path / "frames" / f"{number}.jpg"), picture)
+    return tmp_path
 
 
 @pytest.fixture
@@ -46,8 +45,8 @@ def node_command(root: Path) -> list[str]:
 
 
 @pytest.fixture
-def node_env(frames: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "SENSOR_FRAMES": str(frames)}
+def node_env(sensor: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "SENSOR": str(sensor)}
 
 
 def test_the_picture_is_what_the_sensor_sees(serve: Any, read_bars: Any, bars: Any) -> None:
@@ -56,10 +55,10 @@ def test_the_picture_is_what_the_sensor_sees(serve: Any, read_bars: Any, bars: A
     assert answer.picture.shape == (720, 1280, 3)
     assert read_bars(answer.picture) == bars
     assert answer.headers["Content-Type"] == "image/jpeg"
-    assert b"Exif\0\0" in answer.body[:64]
+    assert (b"Exif\0\0" in answer.body[:64]) == ("X-Timestamp" in answer.headers)
 
 
-def test_a_picture_turned_by_180_degrees_has_its_bars_the_other_way_round(serve: Any, read_bars: Any, bars: Any) -> None:
+def test_a_picture_is_turned_when_rotation_is_asked_for(serve: Any, read_bars: Any, bars: Any) -> None:
     node = serve("picamera", "--width", "1280", "--height", "720", "--rotate", "180")
     turned = node.until(200, within_s=20).picture
     assert read_bars(turned[::-1, ::-1]) == bars
@@ -84,7 +83,7 @@ def test_eight_clients_share_the_camera(serve: Any) -> None:
 
 
 def test_no_camera_is_503_and_the_node_lives_on(serve: Any) -> None:
-    node = serve("picamera", SENSOR="none")
+    node = serve("picamera", SENSOR="")
     answer = node.until(503, within_s=20, wanted=lambda answer: "starting" not in answer.text)
     assert "no camera" in answer.text.lower() or "no device" in answer.text.lower()
     assert int(answer.headers["Retry-After"]) >= 1
@@ -116,14 +115,43 @@ def test_an_idle_node_gives_the_camera_back_and_takes_it_again(serve: Any) -> No
     assert node.until(200, within_s=60).age_s < 1
 
 
-def test_a_sensor_that_stops_delivering_is_503_stalled_and_recovers(serve: Any, frames: Path) -> None:
+def test_a_sensor_that_falls_silent_is_503_stalled_and_recovers(serve: Any, sensor: Path) -> None:
     node = serve("picamera", "--width", "1280", "--height", "720")
     node.until(200, within_s=20)
-    (frames.parent / "stall").touch()
+    (sensor / "silent").touch()
     answer = node.until(503, within_s=15)
     assert "stalled" in answer.text
     assert answer.took_s < 10
-    (frames.parent / "stall").unlink()
+    (sensor / "silent").unlink()
+    assert node.until(200, within_s=60).age_s < 1
+
+
+def test_a_library_that_hangs_is_503_and_recovers(serve: Any, sensor: Path) -> None:
+    node = serve("picamera", "--width", "1280", "--height", "720")
+    node.until(200, within_s=20)
+    (sensor / "hang").touch()
+    assert node.until(503, within_s=15).took_s < 10
+    with concurrent.futures.ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: node.get(), range(8)))
+    assert {answer.status for answer in answers} == {503}
+    assert max(answer.took_s for answer in answers) < 10
+    (sensor / "hang").unlink()
+    assert node.until(200, within_s=60).age_s < 1
+
+
+def test_pictures_of_a_hardware_encoder_are_what_the_sensor_sees(serve: Any, read_bars: Any, bars: Any) -> None:
+    node = serve("picamera", "--width", "1280", "--height", "720", VIRTUAL_CAMERA_ENCODER="hardware")
+    answers = [node.until(200, within_s=20), node.get(), node.get()]
+    assert read_bars(answers[0].picture) == bars
+    assert len({answer.headers["ETag"] for answer in answers}) == 3
+
+
+def test_a_silent_sensor_behind_a_hardware_encoder_is_503_stalled_and_recovers(serve: Any, sensor: Path) -> None:
+    node = serve("picamera", "--width", "1280", "--height", "720", VIRTUAL_CAMERA_ENCODER="hardware")
+    node.until(200, within_s=20)
+    (sensor / "silent").touch()
+    assert "stalled" in node.until(503, within_s=15).text
+    (sensor / "silent").unlink()
     assert node.until(200, within_s=60).age_s < 1
 
 

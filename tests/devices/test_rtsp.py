@@ -51,8 +51,8 @@ class RtspCamera:
         self.process.send_signal(signal.SIGCONT)
 
     def has_client(self) -> bool:
-        listing = Path("/proc/net/tcp").read_text().splitlines()[1:]
-        return any(int(line.split()[1].split(":")[1], 16) == self.port and line.split()[3] == "01" for line in listing)
+        connections = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(state == "01" and local.endswith(f":{self.port:04X}") for _, local, _, state, *_ in connections)
 
 
 @pytest.fixture
@@ -71,7 +71,9 @@ def _colour(picture: Any) -> str:
     return {(True, False, False): "red", (False, True, False): "green"}.get((red, green, blue), "other")
 
 
-def test_the_picture_of_a_stream_has_its_size_and_colours(serve: Any, source: RtspCamera, read_bars: Any, bars: Any) -> None:
+def test_a_streams_picture_has_its_size_and_colours(
+    serve: Any, source: RtspCamera, read_bars: Any, bars: Any
+) -> None:
     node = serve(source.url)
     answer = node.until(200, within_s=20)
     assert answer.picture.shape == (480, 640, 3)

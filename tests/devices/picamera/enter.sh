@@ -1,7 +1,8 @@
 #!/bin/bash
 # enter.sh ROOT COMMAND...: runs a command in the Debian 13 root, with this checkout at /src (read-only).
 #
-# SENSOR_FRAMES: folder of the JPEGs that the sensor sees. SENSOR=none: no camera is there.
+# SENSOR: a folder with `frames`, the JPEGs that the sensor sees, and where glue/sitecustomize.py looks for its
+# other files. Without it no camera is there.
 # Mounts stay in a namespace of their own, and go with the command.
 set -euo pipefail
 if [ "${ENTERED:-}" != yes ]; then ENTERED=yes exec unshare --mount "$0" "$@"; fi
@@ -14,12 +15,11 @@ mount --rbind /sys "$root/sys"
 mount -t tmpfs tmp "$root/tmp"
 mount --bind -o ro "$here/../../.." "$root/src"
 mount --bind -o ro "$here/glue" "$root/opt/glue"
-if [ -n "${SENSOR_FRAMES:-}" ]; then
-    mount --bind "$SENSOR_FRAMES" "$root/opt/frames"
-    mkdir -p "$root/tmp/sensor"
-    mount --bind "$(dirname "$SENSOR_FRAMES")" "$root/tmp/sensor"
-fi
-if [ "${SENSOR:-}" = none ]; then mount -t tmpfs none "$root/usr/share/libcamera/pipeline/virtual"; fi
+if [ -n "${SENSOR:-}" ]; then
+    mkdir "$root/tmp/sensor"
+    mount --bind "$SENSOR" "$root/tmp/sensor"
+    mount --bind "$SENSOR/frames" "$root/opt/frames"
+else mount -t tmpfs none "$root/usr/share/libcamera/pipeline/virtual"; fi
 exec chroot "$root" /usr/bin/env -u VIRTUAL_ENV -u PYTHONHOME PATH=/opt/node/bin:/usr/bin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
     PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=/opt/glue:/src LD_PRELOAD=/opt/lib/fakedmabuf.so \
-    VIRTUAL_CAMERA_STALL_FILE=/tmp/sensor/stall VIRTUAL_CAMERA_LOCK=/tmp/sensor/lock "$@"
+    VIRTUAL_CAMERA=/tmp/sensor "$@"

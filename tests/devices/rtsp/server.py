@@ -15,7 +15,8 @@ from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
 LAUNCH = (
     "( videotestsrc is-live=true name=test ! video/x-raw,width=640,height=480,framerate=15/1"
-    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=1 )"
+    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15"
+    " ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
 
 

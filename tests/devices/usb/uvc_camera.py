@@ -19,19 +19,16 @@ _PORT, _DEVICE_ID, _HIGH_SPEED = 0, 0x00010002, 3
 _SUBMIT, _UNLINK, _SUBMITTED, _UNLINKED = 1, 2, 3, 4
 _STALL, _GONE = -32, -104
 _PAYLOAD = 16 * 1024
+_STANDARD_IN, _CLASS_OUT, _CLASS_IN = 0x80, 0x21, 0xA1
+_GET_DESCRIPTOR, _GET_LENGTH, _GET_INFO = 6, 0x85, 0x86
+_PROBE_OR_COMMIT = (1, 2)
 _END_OF_FRAME, _END_OF_HEADER, _FRAME_ID = 0x02, 0x80, 0x01
 
 
-def _descriptor(*body: bytes) -> bytes:
-    joined = b"".join(body)
-    return bytes([len(joined) + 1]) + joined
-
-
-def _frame(index: int, width: int, height: int, interval: int) -> bytes:
-    bits = width * height * 2 * 8 * (10_000_000 // interval)
-    return _descriptor(
-        struct.pack("<BBBBHHIIIIBI", 0x24, 0x07, index, 0, width, height, bits, bits, width * height * 2, interval, 1, interval)
-    )
+def _descriptor(layout: str, *values: int, then: bytes = b"") -> bytes:
+    """A descriptor: its length, then values of this struct layout, then more bytes."""
+    body = struct.pack(f"<{layout}", *values) + then
+    return bytes([len(body) + 1]) + body
 
 
 class UvcCamera:
@@ -43,11 +40,15 @@ class UvcCamera:
     def __init__(self, frames: list[bytes], size_wh: tuple[int, int], fps: int = 10) -> None:
         self.frames, self.size_wh, self.fps = frames, size_wh, fps
         self.stalled, self.cut = False, 1.0
-        self.sent = 0
+        self.path = ""
         self._interval = 10_000_000 // fps
         self._waiting: OrderedDict[int, int] = OrderedDict()
         self._change = threading.Condition()
         self._plug: socket.socket | None = None
+
+    @property
+    def plugged(self) -> bool:
+        return self._plug is not None
 
     def plug(self, within_s: float = 30) -> str:
         """Plugs the camera in; the path of its /dev/video* once the kernel has made it."""
@@ -62,7 +63,8 @@ class UvcCamera:
         while time.monotonic() < end:
             new = sorted(set(Path("/dev").glob("video*")) - before)
             if new and all(os.access(path, os.R_OK) for path in new):
-                return str(new[0])
+                self.path = str(new[0])
+                return self.path
             time.sleep(0.1)
         raise TimeoutError("the kernel made no video device for the camera plugged in")
 
@@ -126,46 +128,58 @@ class UvcCamera:
     # UVC
 
     def _control(self, setup: bytes, data: bytes) -> bytes | None:
+        """The answer to a control request; None refuses it."""
         kind, request, value, _, length = struct.unpack("<BBHHH", setup)
-        if (kind, request) == (0x80, 6):
-            found = {1: self._device, 2: self._configuration, 3: lambda: self._string(value & 0xFF)}.get(value >> 8)
-            return found()[:length] if found else None
-        if (kind, request) in {(0x80, 0), (0x81, 0), (0x82, 0)}:
+        if (kind, request) == (_STANDARD_IN, _GET_DESCRIPTOR):
+            return self._descriptors(value >> 8, value & 0xFF)[:length] or None
+        if kind in {0x80, 0x81, 0x82}:  # status of device, interface, endpoint
             return b"\1\0"[:length]
-        if kind in {0x00, 0x01, 0x02}:
+        if kind in {0x00, 0x01, 0x02}:  # set configuration, set interface, clear halt
             return b""
-        if kind == 0x21 and value >> 8 in (1, 2):
+        if kind == _CLASS_OUT and value >> 8 in _PROBE_OR_COMMIT:
             return b""
-        if kind == 0xA1 and value >> 8 in (1, 2):
-            answers = {0x85: struct.pack("<H", 26), 0x86: b"\3"}
-            return answers.get(request, self._probe())[:length]
+        if kind == _CLASS_IN and value >> 8 in _PROBE_OR_COMMIT:
+            return {_GET_LENGTH: struct.pack("<H", 26), _GET_INFO: b"\3"}.get(request, self._probe())[:length]
         return None
 
-    def _device(self) -> bytes:
-        return _descriptor(struct.pack("<BHBBBBHHHBBBB", 1, 0x0200, 0xEF, 2, 1, 64, 0x1D6B, 0x0102, 0x0100, 0, 1, 0, 1))
-
-    def _string(self, index: int) -> bytes:
-        return _descriptor(b"\3", b"\x09\x04" if index == 0 else "Bowerbird test camera".encode("utf-16-le"))
+    def _descriptors(self, kind: int, index: int) -> bytes:
+        if kind == 1:
+            return _descriptor("BHBBBBHHHBBBB", 1, 0x0200, 0xEF, 2, 1, 64, 0x1D6B, 0x0102, 0x0100, 0, 1, 0, 1)
+        if kind == 2:
+            return self._configuration()
+        if kind == 3:
+            return _descriptor("B", 3, then=b"\x09\x04" if index == 0 else "Bowerbird camera".encode("utf-16-le"))
+        return b""
 
     def _configuration(self) -> bytes:
-        units = _descriptor(struct.pack("<BBBHBBHB", 0x24, 2, 1, 0x0201, 0, 0, 0, 0), struct.pack("<HHB", 0, 0, 3), bytes(3))
-        units += _descriptor(struct.pack("<BBBHBBB", 0x24, 3, 2, 0x0101, 0, 1, 0))
-        control = _descriptor(struct.pack("<BBHHIBB", 0x24, 1, 0x0100, 13 + len(units), 48_000_000, 1, 1)) + units
-        formats = _descriptor(struct.pack("<BBBBBBBBBB", 0x24, 6, 1, 1, 1, 1, 0, 0, 0, 0))
-        formats += _frame(1, *self.size_wh, self._interval)
-        formats += _descriptor(struct.pack("<BBBBB", 0x24, 0x0D, 1, 1, 4))
-        streaming = _descriptor(struct.pack("<BBBHBBBBBBBB", 0x24, 1, 1, 14 + len(formats), 0x81, 0, 2, 0, 0, 0, 1, 0)) + formats
         interfaces = b"".join(
             (
-                _descriptor(struct.pack("<BBBBBBB", 0x0B, 0, 2, 0x0E, 3, 0, 0)),
-                _descriptor(struct.pack("<BBBBBBBB", 4, 0, 0, 0, 0x0E, 1, 0, 0)),
-                control,
-                _descriptor(struct.pack("<BBBBBBBB", 4, 1, 0, 1, 0x0E, 2, 0, 0)),
-                streaming,
-                _descriptor(struct.pack("<BBBHB", 5, 0x81, 2, 512, 0)),
+                _descriptor("BBBBBBB", 0x0B, 0, 2, 0x0E, 3, 0, 0),  # both interfaces are one video function
+                _descriptor("BBBBBBBB", 4, 0, 0, 0, 0x0E, 1, 0, 0),  # video control
+                self._units(),
+                _descriptor("BBBBBBBB", 4, 1, 0, 1, 0x0E, 2, 0, 0),  # video streaming
+                self._formats(),
+                _descriptor("BBBHB", 5, 0x81, 2, 512, 0),  # bulk, towards the host
             )
         )
-        return _descriptor(struct.pack("<BHBBBBB", 2, 9 + len(interfaces), 2, 1, 0, 0x80, 250)) + interfaces
+        return _descriptor("BHBBBBB", 2, 9 + len(interfaces), 2, 1, 0, 0x80, 250) + interfaces
+
+    def _units(self) -> bytes:
+        sensor = _descriptor("BBBHBBHHHBBBB", 0x24, 2, 1, 0x0201, 0, 0, 0, 0, 0, 3, 0, 0, 0)
+        output = _descriptor("BBBHBBB", 0x24, 3, 2, 0x0101, 0, 1, 0)
+        units = sensor + output
+        return _descriptor("BBHHIBB", 0x24, 1, 0x0100, 13 + len(units), 48_000_000, 1, 1) + units
+
+    def _formats(self) -> bytes:
+        width, height = self.size_wh
+        most = width * height * 2
+        bits = most * 8 * self.fps
+        sizes = (1, 0, width, height, bits, bits, most, self._interval, 1, self._interval)
+        formats = _descriptor("BBBBBBBBBB", 0x24, 6, 1, 1, 1, 1, 0, 0, 0, 0)  # MJPG
+        formats += _descriptor("BBBBHHIIIIBI", 0x24, 7, *sizes)
+        formats += _descriptor("BBBBB", 0x24, 0x0D, 1, 1, 4)
+        total = 14 + len(formats)
+        return _descriptor("BBBHBBBBBBBB", 0x24, 1, 1, total, 0x81, 0, 2, 0, 0, 0, 1, 0) + formats
 
     def _probe(self) -> bytes:
         width, height = self.size_wh
@@ -178,18 +192,22 @@ class UvcCamera:
                 due = max(due + 1 / self.fps, time.monotonic())
                 while self._plug is plug and (self.stalled or time.monotonic() < due):
                     time.sleep(0.005)
-                frame = self.frames[number % len(self.frames)]
-                frame = frame[: int(len(frame) * self.cut)]
-                chunks = [frame[at : at + _PAYLOAD - 2] for at in range(0, len(frame), _PAYLOAD - 2)]
-                for index, chunk in enumerate(chunks):
-                    flags = _END_OF_HEADER | (number % 2 and _FRAME_ID) | (index == len(chunks) - 1 and _END_OF_FRAME)
-                    seq = self._next_request(plug)
-                    if seq is None:
-                        return
-                    self._reply(plug, seq, 0, bytes([2, flags]) + chunk)
-                self.sent += 1
+                if not self._send(plug, self.frames[number % len(self.frames)], number % 2 and _FRAME_ID):
+                    return
         except OSError:
             return  # the plug was pulled
+
+    def _send(self, plug: socket.socket, frame: bytes, frame_id: int) -> bool:
+        """One frame, as payloads with their headers; False when the plug was pulled."""
+        frame = frame[: int(len(frame) * self.cut)]
+        for at in range(0, len(frame), _PAYLOAD - 2):
+            chunk = frame[at : at + _PAYLOAD - 2]
+            last = _END_OF_FRAME if at + len(chunk) == len(frame) else 0
+            seq = self._next_request(plug)
+            if seq is None:
+                return False
+            self._reply(plug, seq, 0, bytes([2, _END_OF_HEADER | frame_id | last]) + chunk)
+        return True
 
     def _next_request(self, plug: socket.socket) -> int | None:
         with self._change:

@@ -1,26 +1,60 @@
 """Runs in every Python of the Debian 13 root: lets an unmodified picamera2 open libcamera's virtual camera.
 
-Nothing of the product is touched. Four things of a Raspberry Pi are missing here and are filled in once
-picamera2 has been imported:
+Nothing of the product is touched. What a Raspberry Pi has and this machine lacks is filled in as picamera2 is
+imported:
 
 - the virtual pipeline has no raw stream, from which picamera2 reads the sensor's modes;
 - its buffers come from libcamera's own allocator, not from the Pi's dma-heap, and have to be mapped whole;
-- it delivers frames as fast as they are taken. A real sensor paces, so the buffers' pace is held here
-  (VIRTUAL_CAMERA_FPS, default 15; 0 lets it run free);
-- a second process may open it too. A real pipeline refuses with the error raised here
-  (VIRTUAL_CAMERA_LOCK: the file that stands for the device).
+- it delivers frames as fast as they are taken; a sensor has a pace (VIRTUAL_CAMERA_FPS, default 15);
+- a second process may open it too; a real pipeline refuses, with the error raised here;
+- without a Pi's devices picamera2 takes the machine for a Pi 4. It is a Pi 5, which encodes in software; with
+  VIRTUAL_CAMERA_ENCODER=hardware it is a Pi 4 whose encoder stands in for the chip's, taking NV12.
 
-VIRTUAL_CAMERA_STALL_FILE: while a file of that name exists, no frame arrives, as on a stalled sensor.
+In the folder VIRTUAL_CAMERA, the file `lock` stands for the device; while there is a file `silent`, no frame
+arrives, and not until the camera is opened anew; while there is `hang`, picamera2's own thread hangs.
 """
 
 import fcntl
 import importlib.abc
-import importlib.machinery
-import importlib.util
 import mmap
 import os
 import sys
 import time
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+FOLDER = Path(os.environ.get("VIRTUAL_CAMERA", "/nowhere"))
+PACE_S = 1 / float(os.environ.get("VIRTUAL_CAMERA_FPS", "15"))
+HARDWARE = os.environ.get("VIRTUAL_CAMERA_ENCODER") == "hardware"
+
+
+def _be_a_pi_5(platform):
+    if not HARDWARE:
+        platform._platform = platform.Platform.PISP
+
+
+def _encode_as_the_chip_does(encoders):
+    import numpy
+    import simplejpeg
+    from picamera2.request import MappedArray
+
+    class V4L2Encoder(encoders.MultiEncoder):
+        """Named as picamera2's base of the hardware encoders."""
+
+    class MJPEGEncoder(V4L2Encoder):
+        def _setup(self, quality):
+            self.q = 85
+
+        def encode_func(self, request, name):
+            width, height = request.config[name]["size"]
+            with MappedArray(request, name) as mapped:
+                nv12 = numpy.copy(mapped.array)
+            luma, chroma = nv12[:height, :width], nv12[height:]
+            planes = (luma, chroma[:, 0:width:2], chroma[:, 1:width:2])
+            return simplejpeg.encode_jpeg_yuv_planes(*map(numpy.ascontiguousarray, planes), self.q)
+
+    if HARDWARE:
+        encoders.MJPEGEncoder = MJPEGEncoder
 
 
 def _fill_in(picamera2):
@@ -49,15 +83,13 @@ def _fill_in(picamera2):
 
     camera = picamera2.Picamera2
     opened, completed, closed, take = camera.__init__, camera.process_requests, camera.close, camera._open_camera
-    pace = float(os.environ.get("VIRTUAL_CAMERA_FPS", "15"))
-    stall_file = os.environ.get("VIRTUAL_CAMERA_STALL_FILE", "")
 
     def open_with_own_buffers(self, *args, **kwargs):
         opened(self, *args, **kwargs)
         self.allocator = FromLibcamera(self.camera)
 
     def take_it_alone(self):
-        self.device = open(os.environ.get("VIRTUAL_CAMERA_LOCK", os.devnull), "ab")
+        self.device = (FOLDER / "lock").open("ab")
         try:
             fcntl.flock(self.device, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -69,40 +101,40 @@ def _fill_in(picamera2):
         if getattr(self, "device", None):
             self.device.close()
 
-    def at_a_sensors_pace(self, display):
-        if pace:
-            time.sleep(1 / pace)
-        while stall_file and os.path.exists(stall_file):
+    def deliver(self, display):
+        time.sleep(PACE_S)
+        while (FOLDER / "hang").exists():
             time.sleep(0.05)
-        return completed(self, display)
+        self.silent = getattr(self, "silent", False) or (FOLDER / "silent").exists()
+        return None if self.silent else completed(self, display)
 
     camera.__init__ = open_with_own_buffers
     camera._open_camera = take_it_alone
     camera.close = give_back
-    camera.process_requests = at_a_sensors_pace
+    camera.process_requests = deliver
     camera._get_raw_modes = lambda self: [{"format": "NV12", "size": (1920, 1080)}]
 
 
-class _AfterImport(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Calls `_fill_in` once picamera2 has been imported, whoever imports it."""
+AFTER = {"picamera2": _fill_in, "picamera2.platform": _be_a_pi_5, "picamera2.encoders": _encode_as_the_chip_does}
+
+
+class _AfterImport(importlib.abc.MetaPathFinder):
+    """Lets a function of AFTER see a module once it has been imported, whoever imports it."""
 
     def find_spec(self, name, path, target=None):
-        if name != "picamera2":
+        if name not in AFTER:
             return None
-        sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
+        spec = PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None
-        self.real = spec.loader
-        spec.loader = self
+        execute = spec.loader.exec_module
+
+        def exec_module(module):
+            execute(module)
+            AFTER[name](module)
+
+        spec.loader.exec_module = exec_module
         return spec
-
-    def create_module(self, spec):
-        return self.real.create_module(spec)
-
-    def exec_module(self, module):
-        self.real.exec_module(module)
-        _fill_in(module)
 
 
 sys.meta_path.insert(0, _AfterImport())

@@ -1,0 +1,192 @@
+"""All state, in one database: SQLite, or PostgreSQL. The only place that knows SQL."""
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from hub.store import cameras, campaigns, collected, outbox
+from hub.store.engine import Database
+from hub.store.migrate import migrate as bring_up_to_date
+from hub.store.tables import facts
+from hub.types import (
+    Batch,
+    Camera,
+    CameraHealth,
+    Campaign,
+    CampaignState,
+    Counts,
+    Delivery,
+    DeliveryState,
+    ElementKind,
+    Sample,
+    SampleStatus,
+    Seed,
+    Vectors,
+    Version,
+)
+
+
+def open_store(url: str, *, migrate: bool = True) -> "SqlStore":
+    """The store at a SQLAlchemy URL, its schema brought up to date. StoreError, DatabaseTooNew, InvalidInput."""
+    database = Database(url)
+    if migrate:
+        try:
+            bring_up_to_date(database)
+        except BaseException:
+            database.close()
+            raise
+    return SqlStore(database)
+
+
+class SqlStore:
+    """hub.protocols.Store; each method is one transaction. May be used from any thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ── cameras ──────────────────────────────────────────────────────────────────────────────────────
+
+    def add_camera(self, camera: Camera) -> None:
+        with self._database.writing() as connection:
+            cameras.add(connection, camera)
+
+    def update_camera(self, camera: Camera) -> None:
+        with self._database.writing() as connection:
+            cameras.update(connection, camera)
+
+    def remove_camera(self, name: str) -> None:
+        with self._database.writing() as connection:
+            cameras.remove(connection, name)
+
+    def cameras(self) -> list[Camera]:
+        with self._database.reading() as connection:
+            return cameras.all_(connection)
+
+    def record_health(self, health: Sequence[CameraHealth]) -> None:
+        with self._database.writing() as connection:
+            cameras.record_health(connection, health)
+
+    def health(self) -> dict[str, CameraHealth]:
+        with self._database.reading() as connection:
+            return cameras.health(connection)
+
+    # ── campaigns ────────────────────────────────────────────────────────────────────────────────────
+
+    def add_campaign(self, campaign: Campaign, seeds: Sequence[Seed]) -> Campaign:
+        with self._database.writing() as connection:
+            return campaigns.add(connection, campaign, seeds)
+
+    def update_campaign(self, campaign: Campaign) -> None:
+        with self._database.writing() as connection:
+            campaigns.update(connection, campaign)
+
+    def campaign(self, name: str) -> Campaign:
+        with self._database.reading() as connection:
+            return campaigns.one(connection, name)
+
+    def campaigns(self) -> list[Campaign]:
+        with self._database.reading() as connection:
+            return campaigns.all_(connection)
+
+    def set_campaign_state(self, name: str, state: CampaignState) -> None:
+        with self._database.writing() as connection:
+            campaigns.set_state(connection, name, state)
+
+    def add_seeds(self, name: str, seeds: Sequence[Seed]) -> int:
+        with self._database.writing() as connection:
+            return campaigns.add_seeds(connection, name, seeds)
+
+    def seeds(self, name: str) -> list[Seed]:
+        with self._database.reading() as connection:
+            return campaigns.seeds_of(connection, name)
+
+    def commit(self, version: Version) -> Version:
+        with self._database.writing() as connection:
+            return campaigns.commit(connection, version)
+
+    def versions(self, name: str) -> list[Version]:
+        with self._database.reading() as connection:
+            return campaigns.versions_of(connection, name)
+
+    def active_versions(self) -> list[Version]:
+        with self._database.reading() as connection:
+            return campaigns.active(connection)
+
+    def revision(self) -> int:
+        with self._database.reading() as connection:
+            return connection.scalar(sa.select(facts.c.value).where(facts.c.name == "revision")) or 0
+
+    # ── what the collector leaves ────────────────────────────────────────────────────────────────────
+
+    def write(self, batch: Batch) -> list[Sample]:
+        with self._database.writing() as connection:
+            return collected.write(connection, batch)
+
+    def samples(
+        self,
+        *,
+        campaign: str | None = None,
+        status: SampleStatus | None = None,
+        camera: str | None = None,
+        limit: int = 100,
+        before: str | None = None,
+    ) -> list[Sample]:
+        with self._database.reading() as connection:
+            return collected.page(connection, campaign, status, camera, limit, before)
+
+    def sample(self, sample_id: str) -> Sample:
+        with self._database.reading() as connection:
+            return collected.one(connection, sample_id)
+
+    def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int:
+        with self._database.writing() as connection:
+            return collected.review(connection, sample_ids, status)
+
+    def taken_by(self, campaign_id: int, *, limit: int) -> list[Sample]:
+        with self._database.reading() as connection:
+            return collected.taken_by(connection, campaign_id, limit)
+
+    def collected(self, campaign_id: int) -> int:
+        with self._database.reading() as connection:
+            return collected.collected(connection, campaign_id)
+
+    def counts(self, campaign: str | None = None) -> list[Counts]:
+        with self._database.reading() as connection:
+            return collected.all_counts(connection, campaign)
+
+    def background(self, embedding_version: str, element: ElementKind, *, limit: int) -> Vectors:
+        with self._database.reading() as connection:
+            return collected.background(connection, embedding_version, element, limit)
+
+    def prune(self, before: float, *, limit: int) -> int:
+        with self._database.writing() as connection:
+            return collected.prune(connection, before, limit)
+
+    def blob_keys(self) -> set[str]:
+        with self._database.reading() as connection:
+            return collected.blob_keys(connection)
+
+    # ── the outbox ───────────────────────────────────────────────────────────────────────────────────
+
+    def claim(self, sink: str, *, now: float, lease_s: float, limit: int) -> list[Delivery]:
+        with self._database.writing() as connection:
+            return outbox.claim(connection, sink, now, lease_s, limit)
+
+    def settle(self, delivery: Delivery) -> None:
+        with self._database.writing() as connection:
+            outbox.settle(connection, delivery)
+
+    def deliveries(self, *, state: DeliveryState | None = None, limit: int = 100) -> list[Delivery]:
+        with self._database.reading() as connection:
+            return outbox.some(connection, state, limit)
+
+    def delivery_counts(self) -> Mapping[DeliveryState, int]:
+        with self._database.reading() as connection:
+            return outbox.by_state(connection)
+
+    def retry(self, delivery_ids: Sequence[int] | None, *, now: float) -> int:
+        with self._database.writing() as connection:
+            return outbox.retry(connection, delivery_ids, now)
+
+    def close(self) -> None:
+        self._database.close()

@@ -1,0 +1,177 @@
+"""Values as columns, and back."""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import RowMapping
+
+from hub.triggers import from_json, to_json
+from hub.types import (
+    Budget,
+    Calibration,
+    Campaign,
+    CampaignState,
+    Detections,
+    RateLimit,
+    Sample,
+    SampleStatus,
+    Scope,
+    Score,
+    Seed,
+    SeedKind,
+    Vectors,
+    Version,
+)
+
+Row = RowMapping
+
+
+def half(vector: NDArray[np.float32] | None) -> bytes | None:
+    """A unit vector as float16 bytes: half the space, and no ranking changes."""
+    return None if vector is None else vector.astype("<f2").tobytes()
+
+
+def from_half(data: bytes | None) -> NDArray[np.float32] | None:
+    """The inverse of `half`, of unit length again."""
+    if data is None:
+        return None
+    vector = np.frombuffer(data, "<f2").astype(np.float32)
+    unit: NDArray[np.float32] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return unit
+
+
+def from_halves(rows: list[bytes]) -> Vectors:
+    """Many at once, (n, d)."""
+    if not rows:
+        return np.zeros((0, 0), np.float32)
+    vectors = np.frombuffer(b"".join(rows), "<f2").reshape(len(rows), -1).astype(np.float32)
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def settings_row(of: Campaign | Version) -> dict[str, Any]:
+    """The columns that a campaign and its versions have in common."""
+    return {
+        "trigger": to_json(of.trigger),
+        "scope": asdict(of.scope),
+        "budget": asdict(of.budget),
+        "destinations": list(of.destinations),
+        "tags": list(of.tags),
+    }
+
+
+def _settings(row: Row) -> dict[str, Any]:
+    budget = dict(row["budget"])
+    limits = tuple(RateLimit(**limit) for limit in budget.pop("limits"))
+    return {
+        "trigger": from_json(row["trigger"]),
+        "scope": Scope(**{name: tuple(value) for name, value in row["scope"].items()}),
+        "budget": Budget(**budget, limits=limits),
+        "destinations": tuple(row["destinations"]),
+        "tags": tuple(row["tags"]),
+    }
+
+
+def campaign_of(row: Row) -> Campaign:
+    """A campaign."""
+    return Campaign(
+        id=row["id"],
+        name=row["name"],
+        **_settings(row),
+        state=CampaignState(row["state"]),
+        version=row["version"],
+        created_at=row["created_at"],
+    )
+
+
+def version_of(row: Row, campaign: str, seeds: tuple[Seed, ...]) -> Version:
+    """A version."""
+    return Version(
+        id=row["id"],
+        campaign_id=row["campaign_id"],
+        campaign=campaign,
+        number=row["number"],
+        **_settings(row),
+        embedding_version=row["embedding_version"],
+        seeds=seeds,
+        calibrations={kind: Calibration(**value) for kind, value in row["calibrations"].items()},
+        created_at=row["created_at"],
+    )
+
+
+def seed_row(seed: Seed) -> dict[str, Any]:
+    """A seed. Its vector stays float32: there are few, and scores hang on them."""
+    return {
+        "id": seed.id,
+        "kind": seed.kind.value,
+        "name": seed.name,
+        "blob": seed.blob,
+        "vector": None if seed.vector is None else seed.vector.astype("<f4").tobytes(),
+        "embedding_version": seed.embedding_version,
+    }
+
+
+def seed_of(row: Row) -> Seed:
+    """The inverse of `seed_row`."""
+    vector = None if row["vector"] is None else np.frombuffer(row["vector"], "<f4").astype(np.float32)
+    return Seed(row["id"], SeedKind(row["kind"]), row["name"], row["blob"], vector, row["embedding_version"])
+
+
+def sample_row(sample: Sample) -> dict[str, Any]:
+    """A sample."""
+    found = sample.detections
+    return {
+        "id": sample.id,
+        "campaign_id": sample.campaign_id,
+        "version": sample.version,
+        "frame_id": sample.frame_id,
+        "camera": sample.camera,
+        "taken_at": sample.taken_at,
+        "width": sample.size_wh[0],
+        "height": sample.size_wh[1],
+        "box": list(sample.box),
+        "value": sample.score.value,
+        "score": asdict(sample.score),
+        "reason": sample.reason,
+        "detections": {
+            "xyxy": [[round(v, 2) for v in box] for box in found.xyxy.tolist()],
+            "confidence": [round(v, 4) for v in found.confidence.tolist()],
+            "label": list(found.label),
+        },
+        "vector": half(sample.vector),
+        "embedding_version": sample.embedding_version,
+        "status": sample.status.value,
+        "created_at": sample.created_at,
+        "destinations": list(sample.destinations),
+        "tags": list(sample.tags),
+    }
+
+
+def sample_of(row: Row) -> Sample:
+    """The inverse of `sample_row`. row has the campaign's name as `campaign`."""
+    found = row["detections"]
+    return Sample(
+        campaign_id=row["campaign_id"],
+        campaign=row["campaign"],
+        version=row["version"],
+        frame_id=row["frame_id"],
+        camera=row["camera"],
+        taken_at=row["taken_at"],
+        size_wh=(row["width"], row["height"]),
+        box=tuple(row["box"]),
+        score=Score(**row["score"]),
+        reason=row["reason"],
+        detections=Detections(
+            np.array(found["xyxy"], np.float32).reshape(-1, 4),
+            np.array(found["confidence"], np.float32),
+            tuple(found["label"]),
+        ),
+        vector=from_half(row["vector"]),
+        embedding_version=row["embedding_version"],
+        status=SampleStatus(row["status"]),
+        created_at=row["created_at"],
+        destinations=tuple(row["destinations"]),
+        tags=tuple(row["tags"]),
+    )

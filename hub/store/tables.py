@@ -1,0 +1,201 @@
+"""The tables. Migrations make them; a test holds the two against each other."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _float(name: str) -> Column[float]:
+    return Column(name, Float(53), nullable=False, default=0.0)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, default=0)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, default="")
+
+
+facts = Table("facts", metadata, Column("name", String(64), primary_key=True), _count("value"))
+"""Single numbers; `revision` grows with every change to cameras, campaigns and versions."""
+
+cameras = Table(
+    "cameras",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    _text("url"),
+    _float("interval_s"),
+    _text("token"),
+    Column("enabled", Boolean, nullable=False, default=True),
+)
+
+camera_health = Table(
+    "camera_health",
+    metadata,
+    Column("camera", String(100), ForeignKey("cameras.name", ondelete="CASCADE"), primary_key=True),
+    _text("state"),
+    _text("reason"),
+    _text("message"),
+    _float("since"),
+    _float("last_frame_at"),
+    _float("latency_ms"),
+    _count("polled"),
+    _count("unchanged"),
+    _count("dropped"),
+    _count("failed"),
+    _float("updated_at"),
+)
+
+
+def _settings() -> list[Column[object]]:
+    """What a campaign and its versions have in common."""
+    return [Column(name, JSON, nullable=False) for name in ("trigger", "scope", "budget", "destinations", "tags")]
+
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False, unique=True),
+    *_settings(),
+    Column("state", String(16), nullable=False),
+    _count("version"),
+    _float("created_at"),
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    _count("number"),
+    *_settings(),
+    Column("embedding_version", String(36)),
+    Column("calibrations", JSON, nullable=False),
+    _float("created_at"),
+    UniqueConstraint("campaign_id", "number"),
+)
+
+
+def _seed() -> list[Column[object]]:
+    return [
+        Column("id", String(64), nullable=False),
+        Column("kind", String(16), nullable=False),
+        Column("name", Text, nullable=False),
+        Column("blob", String(64), nullable=False, default=""),
+        Column("vector", LargeBinary),
+        Column("embedding_version", String(36)),
+    ]
+
+
+seeds = Table(
+    "seeds",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    *_seed(),
+    UniqueConstraint("campaign_id", "id"),
+)
+
+version_seeds = Table(
+    "version_seeds",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("version_id", Integer, ForeignKey("versions.id"), nullable=False),
+    *_seed(),
+    UniqueConstraint("version_id", "id"),
+)
+
+elements = Table(
+    "elements",
+    metadata,
+    # The only table that a large fleet fills past two thousand million rows.
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("frame_id", String(64), nullable=False),
+    _count("row"),
+    Column("embedding_version", String(36), nullable=False),
+    Column("camera", String(100), nullable=False),
+    _float("taken_at"),
+    Column("box", JSON, nullable=False),
+    _text("label"),
+    _float("confidence"),
+    Column("vector", LargeBinary, nullable=False),
+    UniqueConstraint("frame_id", "row", "embedding_version"),
+    Index(None, "taken_at"),
+)
+
+samples = Table(
+    "samples",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(128), nullable=False, unique=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    _count("version"),
+    Column("frame_id", String(64), nullable=False, index=True),
+    Column("camera", String(100), nullable=False),
+    _float("taken_at"),
+    _count("width"),
+    _count("height"),
+    Column("box", JSON, nullable=False),
+    _float("value"),
+    Column("score", JSON, nullable=False),
+    _text("reason"),
+    Column("detections", JSON, nullable=False),
+    Column("vector", LargeBinary),
+    Column("embedding_version", String(36)),
+    Column("status", String(16), nullable=False),
+    _float("created_at"),
+    Column("destinations", JSON, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Index(None, "campaign_id", "position"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("sample_id", String(128), ForeignKey("samples.id"), nullable=False),
+    Column("sink", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    _count("attempts"),
+    _float("due_at"),
+    _float("claimed_until"),
+    _text("remote_id"),
+    _text("error"),
+    _float("updated_at"),
+    UniqueConstraint("sample_id", "sink"),
+    Index(None, "state", "sink", "due_at"),
+)
+
+counts = Table(
+    "counts",
+    metadata,
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("camera", String(100), primary_key=True),
+    _count("processed"),
+    _count("collected"),
+)

@@ -1,0 +1,13 @@
+"""`make bench`: every table of the README. Name one to run it alone: make bench ARGS=pipeline."""
+
+import importlib
+import sys
+
+TABLES = ("pipeline", "poller", "camera_node")
+
+if __name__ == "__main__":
+    chosen = [name for name in sys.argv[1:2] if name in TABLES] or list(TABLES)
+    rest = sys.argv[2:] if len(chosen) == 1 else []
+    for name in chosen:
+        print(f"\n## {name}\n", flush=True)
+        importlib.import_module(f"tests.bench.bench_{name}").main(rest)
