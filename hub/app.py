@@ -9,13 +9,17 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 
 from hub.blobs import open_blobs
+from hub.campaigns import LEAST_CONFIDENCE
 from hub.collector import Collector, Models
 from hub.forward import Forwarder
-from hub.models.catalog import LocalModel, find_model, search_dirs
+from hub.models.builtin_detector import BuiltinDetector
+from hub.models.builtin_embedder import BuiltinEmbedder
+from hub.models.catalog import find_model, search_path
 from hub.models.embedder import load_embedder
+from hub.models.files import Kind, LocalModel
+from hub.models.session import providers
 from hub.models.yolo import load_detector
 from hub.poll import Poller
 from hub.protocols import Blobs, Detector, Embedder, Sink, Store
@@ -24,11 +28,14 @@ from hub.sinks import open_sinks
 from hub.slots import Slots
 from hub.store import open_store
 from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, StorageFull
+from shared.errors import BowerbirdError, ModelError, StorageFull
 
 _log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
+
+BUILT_IN = "built-in"
+"""What HUB_DETECTOR and HUB_EMBEDDER say to make do without weights."""
 
 
 class Hub:
@@ -55,10 +62,21 @@ class Hub:
         """The destinations, by name."""
         return open_sinks(self.settings.datasets)
 
-    def found(self, kind: str) -> LocalModel:
-        """The model of a kind (detector or embedder) that is used."""
+    def found(self, kind: Kind) -> LocalModel | None:
+        """The model of a kind that is used, self-tested; None where the hub has to make do with its built-in one.
+
+        ModelError when the model that the settings name can't be used.
+        """
         wanted = self.settings.detector if kind == "detector" else self.settings.embedder
-        return find_model(kind, wanted or None, search_dirs(self.settings.models_dir))
+        if wanted == BUILT_IN:
+            return None
+        try:
+            return find_model(kind, wanted or None, search_path(self.settings.models_dir))
+        except ModelError as error:
+            if wanted:
+                raise
+            _log.warning("%s; the built-in one is used. %s", error.message.splitlines()[0], error.hint)
+            return None
 
     def detector(self) -> Detector:
         """Loaded and self-tested at the first call."""
@@ -70,7 +88,8 @@ class Hub:
 
     def model_lines(self) -> list[str]:
         """What models are used, and what is to be known of them."""
-        return [f"{kind:<9} {found.name}: {found.note}" for kind in ("detector", "embedder") if (found := self.found(kind))]
+        used = (("detector", self._detector), ("embedder", self._embedder))
+        return [f"{kind}  {model.name}" for kind, model in used]
 
     def fetch_once(self, camera: Camera) -> Frame:
         """One poll of a camera. CameraError when it gives no picture."""
@@ -121,13 +140,16 @@ class Hub:
     @cached_property
     def _detector(self) -> Detector:
         found = self.found("detector")
-        _log.info("detector: %s (%s)", found.name, found.note)
-        return load_detector(found.path, device=self.settings.device, threads=self._inference_plan[2], confidence=0.05)
+        if found is None:
+            return BuiltinDetector(confidence=LEAST_CONFIDENCE)
+        _, _, threads = self._inference_plan
+        return load_detector(found.path, device=self.settings.device, threads=threads, confidence=LEAST_CONFIDENCE)
 
     @cached_property
     def _embedder(self) -> Embedder:
         found = self.found("embedder")
-        _log.info("embedder: %s (%s)", found.name, found.note)
+        if found is None:
+            return BuiltinEmbedder()
         return load_embedder(found.path, device=self.settings.device, threads=self._inference_plan[2])
 
     @cached_property
@@ -142,7 +164,7 @@ def inference_plan(device: str, batch: int, threads: int) -> tuple[int, int, int
     on n threads (measured: YOLOv8n on two cores, 38 against 45 ms a frame). An accelerator wants one big batch, and a
     second one being prepared meanwhile.
     """
-    if runs_on_cpu(device):
+    if device == "cpu" or (device == "auto" and set(providers()) <= {"cpu", "openvino"}):
         cores = os.cpu_count() or 1
         threads = threads or max(1, cores // MAX_WORKERS)
         return batch or 1, max(1, min(MAX_WORKERS, cores // threads)), threads

@@ -130,11 +130,11 @@ class Collector:
             asyncio.create_task(self._every(SWEEP_S, self._sweep), name="sweep"),
         ]
         try:
-            flow = asyncio.gather(*stages)
+            flow = asyncio.create_task(_all(stages))
             # A chore only ends by failing, and then the collector must not go on half-alive.
             done, _ = await asyncio.wait((flow, *chores), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            for ended in done:
+                ended.result()
         finally:
             for task in (*chores, *stages):
                 task.cancel()
@@ -305,8 +305,8 @@ class Collector:
 
     async def _sweep(self) -> None:
         before = self._now() - self._retention_s
-        while await self._in(self._database, self._prune, before):
-            await asyncio.sleep(0.05)  # noqa: ASYNC110  # lets a batch be written between two small deletions
+        while await self._in(self._database, self._prune, before):  # noqa: ASYNC110  # nobody could set an event
+            await asyncio.sleep(0.05)  # lets a batch be written between two small deletions
 
     def _prune(self, before: float) -> int:
         return self._store.prune(before, limit=1000)
@@ -328,6 +328,10 @@ class Collector:
 
     async def _in(self, pool: Executor, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)
+
+
+async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
+    await asyncio.gather(*tasks)
 
 
 def _look(work: Work) -> Work:

@@ -5,6 +5,7 @@ from typing import ClassVar, Protocol
 
 from hub.types import (
     Batch,
+    Calibration,
     Camera,
     CameraHealth,
     Campaign,
@@ -57,6 +58,10 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int:
         """Length of a vector."""
+
+    @property
+    def typical(self) -> Mapping[str, Calibration]:
+        """Where cosines of its vectors lie, by seed kind ("image", "text"): for campaigns without background."""
 
     def embed(self, images: Sequence[Image]) -> Vectors:
         """(n, dim) unit float32, a row per image; images may differ in size."""
@@ -115,6 +120,9 @@ class Blobs(Protocol):
     def keys(self) -> Sequence[str]:
         """All of them."""
 
+    def age_s(self, key: str, now: float) -> float:
+        """Seconds since it was stored; 0 when it is gone. now: Unix seconds."""
+
 
 class Sink(Protocol):
     """A destination of samples."""
@@ -124,6 +132,9 @@ class Sink(Protocol):
     def send(self, sample: Sample, jpeg: bytes) -> str:
         """Deliver one sample, return the destination's id for it. Sending twice must leave one copy.
         Raises DeliveryError: RetryLater, Refused or Paused."""
+
+    def flush(self) -> None:
+        """Called after a round of deliveries: finish what is better done once for many. Raises Paused."""
 
 
 class Store(Protocol):

@@ -34,10 +34,8 @@ def prepare(argument: str, wanted: Wanted) -> Opener:
 def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise InvalidInput(f"there is no folder or file {path}")
-    if path.is_file():
-        return [path]
     found = []
-    for file in path.rglob("*"):
+    for file in path.rglob("*") if path.is_dir() else [path]:
         if file.suffix.lower() in IMAGES | VIDEOS:
             found.append(file)
         if len(found) > MAX_FILES:

@@ -16,5 +16,6 @@ class Pace:
             time.sleep(self._due - now)
             now = time.monotonic()
         # A small delay does not shift the beat; after a long one a new beat begins.
-        self._due = max(self._due + 1 / fps, now)
+        late_s = now - self._due
+        self._due = now + 1 / fps - (late_s if late_s < 1 / fps else 0)
         return now

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from hub.addresses import check_url
+from hub.addresses import AddressRules, check_url, shown
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_facts, print_rows, say, when
 from hub.types import Camera, CameraHealth
@@ -27,7 +27,7 @@ def cameras() -> None:
 @pass_context
 def add(ctx: Context, name: str, url: str, interval: float, token: str) -> None:
     """Register a camera. A running hub polls it within two seconds."""
-    check_url(url)
+    check_url(url, AddressRules())
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise InvalidInput("a camera needs a name of 1 to 100 printable characters")
     if not 0.01 <= interval <= 86400:
@@ -65,7 +65,7 @@ def _row(camera: Camera, health: CameraHealth, now: float) -> dict[str, object]:
         "dropped": health.dropped,
         "failed": health.failed,
         "interval_s": camera.interval_s,
-        "url": redact(camera.url),
+        "url": shown(camera.url),
     }
 
 

@@ -73,7 +73,7 @@ def _seed_options(command: Any) -> Any:
 @click.option("--stop-after", type=int, help="Total samples.")
 @click.option("--destination", "destinations", multiple=True, default=["folder"], show_default=True)
 @pass_context
-def create(ctx: Context, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...], **given: Any) -> None:
+def create(ctx: Context, /, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...], **given: Any) -> None:
     """Create a campaign; nothing is collected before it is activated."""
     draft = Draft(
         name,

@@ -9,6 +9,7 @@ import click
 
 from hub.app import Hub, open_hub
 from hub.cli.output import say_error
+from hub.models.files import Kind, LocalModel
 from hub.settings import Settings, read_settings
 from shared.errors import BowerbirdError, InvalidInput
 
@@ -35,6 +36,10 @@ class Context:
             self._hub = open_hub(self.settings)
             click.get_current_context().call_on_close(self._hub.close)
         return self._hub
+
+    def used_models(self) -> dict[Kind, LocalModel | None]:
+        """The model of each kind that the hub uses; None for its built-in one."""
+        return {kind: self.hub.found(kind) for kind in ("detector", "embedder")}
 
 
 pass_context = click.make_pass_decorator(Context)

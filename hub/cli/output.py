@@ -2,13 +2,22 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -65,16 +74,27 @@ def when(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if unix_s else ""
 
 
-def progress_bar() -> Progress:
-    """A bar on a terminal, nothing elsewhere."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
+@contextmanager
+def download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A bar on a terminal, a line every ten seconds elsewhere. Gives a function of (file, bytes done, in all)."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    live = sys.stderr.isatty()
+    said_at = time.monotonic()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=not live) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, total: int | None) -> None:
+            nonlocal said_at
+            bar.update(task, description=what, completed=done, total=total)
+            if not live and time.monotonic() > said_at + 10:
+                said_at = time.monotonic()
+                say(
+                    f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
+                    if total
+                    else f"{what}: {done / 1e6:.0f} MB"
+                )
+
+        yield show
 
 
 def _cell(value: Any) -> str:

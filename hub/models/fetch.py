@@ -24,7 +24,7 @@ Progress = Callable[[str, int, int | None], None]
 
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 ATTEMPTS = 5
-"""Failures in a row, without a new byte between them, after which we give up."""
+"""Failures in a row, with next to nothing (`SLOW_BYTES`) between them, after which we give up."""
 
 MOST_ATTEMPTS = 50
 SPARE_BYTES = 64 * 2**20
@@ -32,8 +32,6 @@ SPARE_BYTES = 64 * 2**20
 
 SLOW_S, SLOW_BYTES = 30.0, 30_000
 """A connection that gives less than this many bytes in this many seconds is dropped and resumed."""
-
-_CHUNK = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def fetch_file(
     if (known := recorded(target)) and (card.sha256 in (None, known.sha256)) and sha256_of(target) == known.sha256:
         return known
     _make_room(target, card)
-    with _part(target) as part:
+    with part_of(target) as part:
         fetched = _Download(card, part, client, progress, patience or Patience()).run()
         Path(part.name).replace(target)
     write_record(target, fetched)
@@ -114,7 +112,7 @@ class _Download:
                 corrupt += isinstance(error, _Corrupt)
             except (httpx.TransportError, httpx.StreamError) as error:
                 why = str(error) or type(error).__name__
-            failures = 1 if self._size() > farthest else failures + 1
+            failures = 1 if self._size() - farthest >= SLOW_BYTES else failures + 1
             farthest = max(farthest, self._size())
             if failures >= ATTEMPTS or corrupt > 1:
                 break
@@ -179,7 +177,7 @@ class _Download:
         clock = self._patience.clock
         since, size = clock(), self._size()
         most = self._total if self._total is not None else shutil.disk_usage(Path(self._part.name).parent).free
-        for chunk in response.iter_raw(_CHUNK):
+        for chunk in response.iter_raw():
             self._part.write(chunk)
             done = self._size()
             if done > most:
@@ -234,7 +232,7 @@ def _make_room(target: Path, card: FileCard) -> None:
 
 
 @contextmanager
-def _part(target: Path) -> Iterator[BinaryIO]:
+def part_of(target: Path) -> Iterator[BinaryIO]:
     """The file being filled, kept between runs so that the next one resumes; one process at a time."""
     path = Path(f"{target}.part")
     try:

@@ -1,6 +1,6 @@
 """Runs in the guest: the tests of in_guest.py, each outcome as one JSON line on the console.
 
-guest.py REPO [TEST ...]
+guest.py REPO [TEST,TEST...]
 """
 
 import json
@@ -34,8 +34,8 @@ def main() -> None:
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     os.chdir(repo)
     sys.path.insert(0, str(repo / "tests/devices/usb"))
-    names = os.environ.get("GUEST_TESTS", "")
-    tests = [f"tests/devices/usb/in_guest.py{'::' + name if name else ''}" for name in names.split(",")]
+    chosen = sys.argv[2].split(",") if len(sys.argv) > 2 and sys.argv[2] else []
+    tests = [f"tests/devices/usb/in_guest.py::{name}" for name in chosen] or ["tests/devices/usb/in_guest.py"]
     code = pytest.main(["-q", "-p", "no:cacheprovider", "-o", "timeout=60", *tests], plugins=[Console()])
     print(f"\n@@ {json.dumps({'exit': int(code)})}", flush=True)
 

@@ -106,7 +106,10 @@ def _fill_in(picamera2):
         while (FOLDER / "hang").exists():
             time.sleep(0.05)
         self.silent = getattr(self, "silent", False) or (FOLDER / "silent").exists()
-        return None if self.silent else completed(self, display)
+        if self.silent:
+            with self._requestslock:
+                self._requests = []
+        return completed(self, display)
 
     camera.__init__ = open_with_own_buffers
     camera._open_camera = take_it_alone

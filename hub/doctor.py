@@ -1,0 +1,124 @@
+"""What is wrong with this hub, and what to do about it."""
+
+import resource
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from hub.app import Hub
+from hub.models.check import check_model
+from hub.models.files import Kind
+from hub.types import CampaignState, DeliveryState
+from shared.errors import BowerbirdError
+
+LEAST_FREE_GB = 2.0
+FILES_A_CAMERA = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report."""
+
+    check: str
+    state: Literal["ok", "warning", "fault"]
+    found: str
+    next_step: str = ""
+
+
+def examine(hub: Hub, now: float | None = None) -> list[Finding]:
+    """Look at everything; a check that fails is a finding, and never ends the examination."""
+    at = time.time() if now is None else now
+    checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("disk", lambda: _disk(hub)),
+        ("database", lambda: _database(hub)),
+        ("detector", lambda: _model(hub, "detector")),
+        ("embedder", lambda: _model(hub, "embedder")),
+        ("cameras", lambda: _cameras(hub, at)),
+        ("campaigns", lambda: _campaigns(hub)),
+        ("deliveries", lambda: _deliveries(hub)),
+    )
+    findings: list[Finding] = []
+    for name, check in checks:
+        try:
+            findings += check()
+        except BowerbirdError as error:
+            findings.append(Finding(name, "fault", error.message, error.hint))
+    return findings
+
+
+def _disk(hub: Hub) -> Iterator[Finding]:
+    free_gb = shutil.disk_usage(hub.settings.data_dir).free / 1e9
+    where = f"{free_gb:.1f} GB free at {hub.settings.data_dir}"
+    if free_gb < LEAST_FREE_GB:
+        yield Finding("disk", "warning", where, "Free some space, or lower HUB_RETENTION_DAYS.")
+    else:
+        yield Finding("disk", "ok", where)
+
+
+def _database(hub: Hub) -> Iterator[Finding]:
+    kind = "SQLite" if hub.settings.database.startswith("sqlite") else "PostgreSQL"
+    yield Finding("database", "ok", f"{kind}, schema up to date, revision {hub.store.revision()}")
+
+
+def _model(hub: Hub, kind: Kind) -> Iterator[Finding]:
+    found = hub.found(kind)
+    if found is None:
+        said = hub.detector().name if kind == "detector" else hub.embedder().name
+        name = "yolox-nano" if kind == "detector" else "clip-vit-b32"
+        limits = (
+            "it finds people only, and roughly" if kind == "detector" else "it sees no meaning and reads no text"
+        )
+        yield Finding(kind, "warning", f"{said}: {limits}", f"Get a real one: hub models fetch {name}")
+        return
+    report = check_model(found.path, device=hub.settings.device)
+    note = f" {found.note}" if found.note else ""
+    state: Literal["ok", "fault"] = "ok" if report.ok else "fault"
+    yield Finding(kind, state, f"{found.name}: {report.message}.{note} Licence: {found.licence}", report.hint)
+
+
+def _cameras(hub: Hub, now: float) -> Iterator[Finding]:
+    cameras = hub.store.cameras()
+    if not cameras:
+        yield Finding("cameras", "warning", "none", "Add one: hub cameras add NAME http://HOST:5000/image.jpg")
+        return
+    health = hub.store.health()
+    fresh = [h for h in health.values() if h.updated_at > now - 10]
+    if not fresh:
+        yield Finding("cameras", "warning", f"{len(cameras)}, and no hub is polling them", "Start it: hub run")
+    for each in fresh:
+        if each.state == "failing":
+            step = f"Try it: hub cameras test {each.camera!r}"
+            yield Finding("cameras", "fault", f"{each.camera}: {each.reason}: {each.message}", step)
+    up = sum(each.state == "up" for each in fresh)
+    if fresh:
+        yield Finding("cameras", "ok", f"{up} of {len(cameras)} up")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < FILES_A_CAMERA * len(cameras) + 200:
+        step = f"Raise it: ulimit -n {FILES_A_CAMERA * len(cameras) + 1024}"
+        yield Finding("open files", "warning", f"the limit of {soft} is low for {len(cameras)} cameras", step)
+
+
+def _campaigns(hub: Hub) -> Iterator[Finding]:
+    campaigns = hub.store.campaigns()
+    active = [c for c in campaigns if c.state is CampaignState.ACTIVE]
+    if not active:
+        step = "Start one: hub campaigns activate NAME" if campaigns else "Create one: hub campaigns create --help"
+        yield Finding("campaigns", "warning", f"{len(campaigns)}, none of them active", step)
+        return
+    yield Finding("campaigns", "ok", f"{len(active)} active")
+    versions = {v.embedding_version for v in hub.store.active_versions()} - {None}
+    if (versions and hub.embedder().version not in versions) or len(versions) > 1:
+        step = "Commit them again: hub campaigns commit NAME"
+        yield Finding("campaigns", "fault", "some were committed with another embedder and judge nothing", step)
+
+
+def _deliveries(hub: Hub) -> Iterator[Finding]:
+    counts = hub.store.delivery_counts()
+    parked = counts[DeliveryState.PARKED]
+    said = f"{counts[DeliveryState.SENT]} sent, {counts[DeliveryState.PENDING]} pending, {parked} failed"
+    if parked:
+        yield Finding("deliveries", "fault", said, "See why: hub deliveries list --state failed")
+    else:
+        yield Finding("deliveries", "ok", said)
