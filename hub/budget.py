@@ -61,7 +61,8 @@ def decide(
     if budget.stop_after is not None and ledger.taken >= budget.stop_after:
         return Decision(False, f"the campaign has its {budget.stop_after} samples")
     for limit in budget.limits:
-        recent = sum(1 for at in ledger.times if taken_at - limit.per_s < at <= taken_at)
+        # Both ways, since frames of several cameras do not come in the order they were taken.
+        recent = sum(1 for at in ledger.times if abs(taken_at - at) < limit.per_s)
         if recent >= limit.count:
             return Decision(False, f"the limit of {format_limit(limit)} is reached")
     distance = _nearest_distance(vector, ledger) if budget.duplicate_distance > 0 else None

@@ -21,7 +21,7 @@ from shared.errors import CameraError, ImageError, InvalidInput
 log = logging.getLogger(__name__)
 
 DEFAULT_SIZE = (1280, 720)
-SELECT_TIMEOUT_S = "3"
+SELECT_TIMEOUT_S = 3
 MAX_TIMESTAMP_AGE_S = 2.0
 _HUFFMAN_TABLE = 0xC4
 
@@ -44,7 +44,7 @@ class OpenCVDevice:
 
     def __init__(self, device: str, wanted: Wanted) -> None:
         # Read once by OpenCV; its own default of 10 s is longer than our readers wait.
-        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", SELECT_TIMEOUT_S)
+        os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", str(SELECT_TIMEOUT_S))
         self._device = device
         self._capture = _open(device)
         self._configure(wanted)
@@ -59,9 +59,13 @@ class OpenCVDevice:
         return f"{width}×{height}, {self.fps:g} fps, {how}"
 
     def grab(self) -> float:
-        if not self._capture.grab():
-            raise CameraError("no device", f"no device: camera {self._device} gives no pictures any more")
+        began = time.monotonic()
+        fine = self._capture.grab()
         now = time.monotonic()
+        if not fine and now - began > 0.9 * SELECT_TIMEOUT_S:
+            raise CameraError("stalled", f"stalled: camera {self._device} sends nothing")
+        if not fine:
+            raise CameraError("no device", f"no device: camera {self._device} gives no pictures any more")
         taken = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         # V4L2 stamps its buffers with the monotonic clock; what other systems put there is not believed.
         return taken if 0 <= now - taken < MAX_TIMESTAMP_AGE_S else now

@@ -76,9 +76,7 @@ def open_camera(modules: _Modules, number: int, wanted: Wanted) -> "EncodedByHar
     try:
         camera = modules.picamera2.Picamera2(number)
     except RuntimeError as error:
-        raise CameraError(
-            "unavailable", f"unavailable: camera {number} is in use by another program ({error})"
-        ) from error
+        raise CameraError("unavailable", f"unavailable: camera {number} {_why(error)}") from error
     try:
         _configure(modules, camera, wanted)
         if modules.has_hardware_encoder:
@@ -87,6 +85,13 @@ def open_camera(modules: _Modules, number: int, wanted: Wanted) -> "EncodedByHar
     except BaseException:
         camera.close()
         raise
+
+
+def _why(error: BaseException) -> str:
+    """What picamera2's error comes from; its own words are the same for all causes."""
+    while error.__cause__:
+        error = error.__cause__
+    return "is in use (busy)" if "busy" in str(error).lower() else f"can't be opened: {error}"
 
 
 def _configure(modules: _Modules, camera: Any, wanted: Wanted) -> None:
@@ -187,6 +192,7 @@ class EncodedOnDemand:
 
     def close(self) -> None:
         self._release()
+        self._camera.cancel_all_and_flush()  # `stop` would wait for ever behind a capture that no picture ends
         self._camera.stop()
         self._camera.close()
 

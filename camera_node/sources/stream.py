@@ -52,6 +52,7 @@ class Stream:
         os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", LOW_LATENCY)
         timeouts = [
             cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS,
+            cv2.CAP_PROP_N_THREADS, 1,  # several decode a frame each, and so hold that many back
         ]  # fmt: skip
         self._name = redact(url)
         self._capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, timeouts)
@@ -67,9 +68,15 @@ class Stream:
     def grab(self) -> float:
         if self._pace:
             self._pace.wait(self.fps)
-        if not self._capture.grab():
+        began = time.monotonic()
+        fine = self._capture.grab()
+        now = time.monotonic()
+        if now - began > 0.9 * READ_TIMEOUT_MS / 1000:
+            # Even where there is a picture: it is an old one, which FFmpeg still had after its time-out.
+            raise CameraError("stalled", f"stalled: the stream {self._name} sends nothing")
+        if not fine:
             raise CameraError("no device", f"no device: the stream {self._name} ended or broke off")
-        return time.monotonic()
+        return now
 
     def retrieve(self) -> Picture:
         fine, pixels = self._capture.retrieve()

@@ -127,8 +127,11 @@ class _Download:
         with self._client.stream("GET", self._card.url, headers=self._range(start)) as response:
             self._check_status(response)
             self._learn(response)
-            if response.status_code != 206 or _first_byte(response) != start:
-                self._part.truncate(0)  # the server gives the whole file: it ignores ranges, or the file changed
+            if response.status_code == 200:
+                self._part.truncate(0)  # the whole file: the server ignores ranges, or the file changed
+            elif _first_byte(response) != start:
+                self._part.truncate(0)
+                raise _Again("the server answers with another part of the file than was asked for")
             self._part.seek(0, os.SEEK_END)
             self._receive(response)
         if self._total is not None and self._size() < self._total:
@@ -220,9 +223,7 @@ def _make_room(target: Path, card: FileCard) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(target.parent).free
     except OSError as error:
-        raise DownloadError(
-            f"can't write to {target.parent}: {error.strerror}", hint="Set HUB_MODELS_DIR."
-        ) from error
+        raise DownloadError(f"can't write to {target.parent}: {error.strerror}", hint="Set HUB_MODELS_DIR.") from error
     missing = (card.bytes or 0) + SPARE_BYTES - free
     if missing > 0:
         raise DownloadError(

@@ -45,9 +45,7 @@ class Hub:
         """`hub run` in the background, its log in the data directory."""
         log = (self.data_dir / "run.log").open("ab")
         with log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub", "run"], env=self.env, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen([sys.executable, "-m", "hub", "run"], env=self.env, stdout=log, stderr=log)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         assert self.process is not None

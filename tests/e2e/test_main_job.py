@@ -12,11 +12,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from hub.models.embedder import load_embedder
-from hub.store import open_store
 from pycocotools.coco import COCO
 
+from hub.models.embedder import load_embedder
 from hub.models.yolo import load_detector
+from hub.store import open_store
 from hub.vision import crop, decode
 from tests.e2e.processes import Hub, camera, wait_for
 
@@ -79,8 +79,7 @@ def job(tmp_path_factory, models_dir, data_dir):
     """One minute of three cameras, with the collector killed half-way; yields what is left behind."""
     root = tmp_path_factory.mktemp("job")
     footage = {
-        name: _extract(data_dir / "video" / film, root / name, int(RUN_S * FPS * 0.7))
-        for name, film in FILMS.items()
+        name: _extract(data_dir / "video" / film, root / name, int(RUN_S * FPS * 0.7)) for name, film in FILMS.items()
     }
     hub = Hub(root / "data", models_dir)
     hub.data_dir.mkdir()
@@ -154,8 +153,10 @@ def offline(job):
     store.close()
     seeds = np.stack([seed.vector for seed in version.seeds])
     calibration = version.calibrations["image"]
-    detector = load_detector(models_dir / "detectors" / "yolov8n_dynamic.onnx", confidence=0.05)
-    embedder = load_embedder(models_dir / "clip-student")
+    # As many threads as the hub's: another number rounds otherwise, and a box that falls on the other side of a
+    # pixel is another crop.
+    detector = load_detector(models_dir / "detectors" / "yolov8n_dynamic.onnx", confidence=0.05, threads=1)
+    embedder = load_embedder(models_dir / "clip-student", threads=1)
     assert embedder.version == version.embedding_version
     jpegs = {frame: jpeg for each in footage.values() for frame, jpeg in each.jpegs.items()}
     processed = {frame for (frame,) in _rows(hub, "select distinct frame_id from elements")}
@@ -181,9 +182,7 @@ def test_the_samples_are_those_that_an_offline_computation_selects(job, offline,
     samples = {
         row["id"].split(":")[1] for row in hub.json("samples", "list", "--campaign", campaign, "--limit", "9999")
     }
-    sure = {
-        frame: getattr(said, field) for frame, said in offline.items() if abs(getattr(said, field) - 0.5) > EDGE
-    }
+    sure = {frame: getattr(said, field) for frame, said in offline.items() if abs(getattr(said, field) - 0.5) > EDGE}
     expected = {frame for frame, value in sure.items() if value >= 0.5}
     assert len(expected) > 10, "the footage has too little to tell anything"
     assert len(sure) - len(expected) > 10
@@ -249,14 +248,14 @@ def test_a_command_given_meanwhile_is_obeyed_within_two_seconds(job, tmp_path):
         try:
             wait_for(lambda: "judging for" in hub.log()[-2000:], 20, "the hub runs")
             hub("campaigns", "activate", "late")
-            told_at = time.monotonic()
 
             def processed() -> int:
-                return {row["name"]: row for row in hub.json("campaigns", "list")}["late"]["processed"]
+                sql = (
+                    "select sum(processed) from counts where campaign_id = (select id from campaigns where name='late')"
+                )
+                return _rows(hub, sql)[0][0] or 0
 
-            before = _rows(hub, "select count(*) from counts where processed > 0")
-            wait_for(processed, 6, "the new campaign judges frames")
-            assert time.monotonic() - told_at < 6, before
+            wait_for(processed, 2.0, "the new campaign judges frames")
             hub("campaigns", "deactivate", "late")
             time.sleep(2)
             settled = processed()

@@ -214,8 +214,9 @@ def test_yolox_puts_the_picture_at_the_top_left() -> None:
 
 
 def test_an_odd_border_is_split_as_ultralytics_splits_it() -> None:
-    # 101 rows scaled by 1 into 160: 59 rows of border, 29 above and 30 below.
+    # 101 rows scaled by 1 into 160: 59 rows of border, 29 before and 30 behind.
     assert place((160, 101), (160, 160), centre=True).dy == 29
+    assert place((101, 160), (160, 160), centre=True).dx == 29
 
 
 @pytest.mark.parametrize("size", [(1, 1), (31, 4000), (4000, 1)])

@@ -15,7 +15,7 @@ class Console:
     """Writes `@@ {json}` for every test."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.when != "call" and report.passed:
+        if report.when == "setup" and report.passed:
             return
         line = {
             "test": report.nodeid.rpartition("::")[2],

@@ -30,13 +30,15 @@ class Origin:
     """A file server. drop_after: bytes after which the connection dies, one entry per answer.
 
     bad: bytes served in place of the content, one entry per answer. status: codes answered before any content.
-    ranges: whether they are served. drip: bytes sent at a time, 0 for all.
+    ranges: whether they are served. shift: how far a range begins before what was asked. drip: bytes sent at a
+    time, 0 for all.
     """
 
     drop_after: list[int] = field(default_factory=list)
     bad: list[bytes] = field(default_factory=list)
     status: list[int] = field(default_factory=list)
     ranges: bool = True
+    shift: int = 0
     drip: int = 0
     content: bytes = CONTENT
     headers: dict[str, str] = field(default_factory=lambda: {"ETag": '"v1"'})
@@ -90,7 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _start(self) -> int:
         asked = self.headers.get("Range", "")
         same = self.headers.get("If-Range") in (None, self.origin.headers.get("ETag"))
-        return int(asked.removeprefix("bytes=").split("-")[0]) if asked and self.origin.ranges and same else 0
+        if not (asked and self.origin.ranges and same):
+            return 0
+        return max(0, int(asked.removeprefix("bytes=").split("-")[0]) - self.origin.shift)
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -142,9 +146,7 @@ def test_a_file_arrives_whole_and_verified(
     origin: Origin, client: httpx.Client, patience: Patience, tmp_path: Path
 ) -> None:
     seen: list[tuple[str, int, int | None]] = []
-    got = fetch_file(
-        file_card(origin), tmp_path, client=client, patience=patience, progress=lambda *p: seen.append(p)
-    )
+    got = fetch_file(file_card(origin), tmp_path, client=client, patience=patience, progress=lambda *p: seen.append(p))
     assert (tmp_path / "detectors/m.onnx").read_bytes() == CONTENT
     assert (got.sha256, got.verified) == (SHA256, "catalog")
     assert seen[-1] == ("detectors/m.onnx", len(CONTENT), len(CONTENT))
@@ -183,6 +185,16 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(
     origin.drop_after = [300_000]
     fetch_file(file_card(origin), tmp_path, client=client, patience=patience)
     assert (tmp_path / "detectors/m.onnx").read_bytes() == CONTENT
+
+
+def test_a_range_that_begins_elsewhere_is_not_spliced_in(
+    origin: Origin, client: httpx.Client, patience: Patience, tmp_path: Path
+) -> None:
+    origin.drop_after = [300_000]
+    origin.shift = 1000
+    fetch_file(file_card(origin), tmp_path, client=client, patience=patience)
+    assert (tmp_path / "detectors/m.onnx").read_bytes() == CONTENT
+    assert len(origin.asked) == 3 and "Range" not in origin.asked[2]
 
 
 def test_a_file_that_changes_meanwhile_is_not_spliced(
@@ -245,9 +257,7 @@ def test_a_busy_server_is_asked_again_a_bounded_number_of_times(
     assert len(waits) < 10
 
 
-def test_nobody_there_is_an_error_with_a_next_step(
-    client: httpx.Client, patience: Patience, tmp_path: Path
-) -> None:
+def test_nobody_there_is_an_error_with_a_next_step(client: httpx.Client, patience: Patience, tmp_path: Path) -> None:
     card = FileCard("m.onnx", "http://127.0.0.1:9/m.onnx", SHA256, 1)
     with pytest.raises(DownloadError, match="could not be fetched") as caught:
         fetch_file(card, tmp_path, client=client, patience=patience)
@@ -337,12 +347,8 @@ def test_two_processes_do_not_fetch_the_same_file(
         fetch_file(file_card(origin), tmp_path, client=client, patience=patience)
 
 
-def test_a_model_of_several_files_is_fetched_file_by_file(
-    origin: Origin, client: httpx.Client, tmp_path: Path
-) -> None:
-    files = tuple(
-        FileCard(f"clip/{name}", origin.url, SHA256) for name in ("vision_model.onnx", "text_model.onnx")
-    )
+def test_a_model_of_several_files_is_fetched_file_by_file(origin: Origin, client: httpx.Client, tmp_path: Path) -> None:
+    files = tuple(FileCard(f"clip/{name}", origin.url, SHA256) for name in ("vision_model.onnx", "text_model.onnx"))
     card = ModelCard("clip", "embedder", files, "MIT", "", 224, "", "")
     fetched = fetch_model(card, tmp_path, client=client)
     assert [f.path for f in fetched] == ["clip/vision_model.onnx", "clip/text_model.onnx"]
