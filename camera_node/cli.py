@@ -59,7 +59,7 @@ def serve(verbose: bool, **flags: Any) -> None:
     log.setup("INFO" if verbose else "WARNING")
     settings, opener = _prepare(flags)
     listener = listen(settings.host, settings.port)
-    click.echo(f"{settings.name} ({settings.source}) is at {url(listener)}")
+    click.echo(f"{settings.name} ({log.redact(settings.source)}) is at {url(listener)}")
     if not settings.token and settings.host not in ("127.0.0.1", "::1", "localhost"):
         click.echo("Everybody on this network can see it; --token keeps others out.", err=True)
     patience = Patience(idle_s=settings.idle_seconds)
@@ -83,7 +83,7 @@ def check(save: str | None, **flags: Any) -> None:
         camera.stop()
     facts = image_facts(shot.jpeg)
     click.echo(
-        f"{settings.source}: {facts.width}×{facts.height} JPEG of {len(shot.jpeg):,} bytes "
+        f"{log.redact(settings.source)}: {facts.width}×{facts.height} JPEG of {len(shot.jpeg):,} bytes "
         f"after {time.monotonic() - began:.1f} s"
     )
     if save:

@@ -227,19 +227,60 @@ def read_bars() -> ReadBars:
     return _colours_of_bars
 
 
+def _why_not(name: str) -> str:
+    """Why an environment can't be used, or ""."""
+    missing = BUILD / f"{name}.missing"
+    if missing.exists():
+        return f"{name}: {missing.read_text().strip()}"
+    return "" if (BUILD / f"{name}.built").exists() else f"{name}: not built; run make test-devices"
+
+
 @pytest.fixture(scope="session")
 def environment() -> Callable[[str], Path]:
     """The folder of an environment that `setup.sh` built; skips loudly where it could not."""
 
     def folder(name: str) -> Path:
-        missing = BUILD / f"{name}.missing"
-        if missing.exists():
-            pytest.skip(f"{name}: {missing.read_text().strip()}")
-        if not (BUILD / f"{name}.built").exists():
-            pytest.skip(f"{name}: not built; run make test-devices")
+        if reason := _why_not(name):
+            pytest.skip(reason)
         return BUILD / name
 
     return folder
+
+
+class Guest:
+    """The virtual machine, running its tests."""
+
+    LIMIT_S = 840
+
+    def __init__(self, build: Path, tests: list[str]) -> None:
+        self.log = build / "console.log"
+        command = [str(HERE / "usb" / "boot.sh"), str(build), sys.executable, ",".join(tests)]
+        with self.log.open("wb") as console:
+            self.process = subprocess.Popen(command, stdout=console, stderr=console)
+
+    def console(self) -> str:
+        """What it said, once it has ended."""
+        try:
+            self.process.wait(self.LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.stop()
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def guest(request: pytest.FixtureRequest) -> Iterator[Guest | None]:
+    """Starts the virtual machine before the first test, since it takes the longest, for the tests chosen of it."""
+    wanted = [item.callspec.params["name"] for item in request.session.items if item.path == HERE / "test_usb.py"]
+    if not wanted or _why_not("usb"):
+        yield None
+        return
+    machine = Guest(BUILD / "usb", wanted)
+    yield machine
+    machine.stop()
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def job(tmp_path_factory, models_dir, data_dir):
     }
     hub = Hub(root / "data", models_dir)
     hub.data_dir.mkdir()
+    hub.env |= {"HUB_THREADS": "1", "HUB_DETECTOR": str(models_dir / "detectors" / "yolov8n_dynamic.onnx")}
     _seed_pictures(footage["gate"], root / "cars", models_dir)
     with contextlib.ExitStack() as stack:
         for name, each in footage.items():

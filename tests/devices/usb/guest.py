@@ -1,6 +1,6 @@
 """Runs in the guest: the tests of in_guest.py, each outcome as one JSON line on the console.
 
-guest.py REPO [TEST,TEST...]
+guest.py [TEST,TEST...]
 """
 
 import json
@@ -12,7 +12,7 @@ import pytest
 
 
 class Console:
-    """Writes `@@ {json}` for every test."""
+    """Writes `@@ {json}` for every test and its end."""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "setup" and report.passed:
@@ -29,14 +29,13 @@ class Console:
 
 
 def main() -> None:
-    repo = Path(sys.argv[1])
-    os.environ["PYTHONPATH"] = f"{repo}:{repo / 'tests/devices/usb'}"
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    os.chdir(repo)
-    sys.path.insert(0, str(repo / "tests/devices/usb"))
-    chosen = sys.argv[2].split(",") if len(sys.argv) > 2 and sys.argv[2] else []
-    tests = [f"tests/devices/usb/in_guest.py::{name}" for name in chosen] or ["tests/devices/usb/in_guest.py"]
-    code = pytest.main(["-q", "-p", "no:cacheprovider", "-o", "timeout=60", *tests], plugins=[Console()])
+    here = Path(__file__).resolve().parent
+    os.chdir(here.parents[2])
+    sys.path.insert(0, str(here))
+    sys.dont_write_bytecode = True
+    chosen = sys.argv[1].split(",") if len(sys.argv) > 1 and sys.argv[1] else []
+    tests = [f"{here}/in_guest.py::{name}" for name in chosen] or [f"{here}/in_guest.py"]
+    code = pytest.main(["-q", "-p", "no:cacheprovider", "-o", "timeout=150", *tests], plugins=[Console()])
     print(f"\n@@ {json.dumps({'exit': int(code)})}", flush=True)
 
 
