@@ -4,8 +4,8 @@ import errno
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +18,9 @@ from shared.log import redact
 
 YOUNG_S = 3600.0
 """A blob this young is never swept: the row that names it may be about to be written."""
+
+PARTS = ".parts"
+"""The folder of files that are being written."""
 
 _KEY = re.compile(r"[0-9a-zA-Z_-]{3,128}")
 
@@ -35,32 +38,37 @@ def open_blobs(url: str) -> Blobs:
 
 
 class FileBlobs:
-    """Blobs as files, in 256 folders by the first two characters of their key."""
+    """Blobs as files, in folders by the first two characters of their key."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._parts = root / PARTS
+        with storing(str(root)):
+            clear_parts(self._parts, older_than_s=YOUNG_S, now=time.time())
 
     def put(self, key: str, data: bytes) -> None:
         """Store whole or not at all; storing a key again is free. StorageFull when there is no room."""
         path = self._path(key)
-        if path.exists():
-            return
         with storing(str(self._root)):
-            write_whole(path, data)
+            if not _touch(path):
+                write_whole(path, [data], parts=self._parts)
 
     def get(self, key: str) -> bytes:
-        """NotFound when absent."""
+        """NotFound when absent, StoreError when it can't be read."""
         try:
             return self._path(key).read_bytes()
         except FileNotFoundError:
             raise NotFound("picture", key) from None
+        except OSError as error:
+            raise StoreError(f"picture {key} at {self._root} can't be read: {error.strerror}") from error
 
     def __contains__(self, key: object) -> bool:
         return isinstance(key, str) and self._path(key).exists()
 
     def delete(self, key: str) -> None:
         """Absent is fine."""
-        self._path(key).unlink(missing_ok=True)
+        with storing(str(self._root)):
+            self._path(key).unlink(missing_ok=True)
 
     def keys(self) -> Sequence[str]:
         """All of them."""
@@ -85,12 +93,13 @@ class RemoteBlobs:
 
     def put(self, key: str, data: bytes) -> None:
         """Store whole or not at all; storing a key again is free."""
-        if key not in self:
-            with storing(self._root):
+        with storing(self._root):
+            # One that is about to be old enough for a sweep is written again, which makes it young.
+            if key not in self or self.age_s(key, time.time()) > YOUNG_S / 2:
                 self._system.pipe_file(self._path(key), data)
 
     def get(self, key: str) -> bytes:
-        """NotFound when absent."""
+        """NotFound when absent, StoreError when it can't be read."""
         try:
             found: bytes = self._system.cat_file(self._path(key))
         except FileNotFoundError:
@@ -104,8 +113,9 @@ class RemoteBlobs:
 
     def delete(self, key: str) -> None:
         """Absent is fine."""
-        if key in self:
-            self._system.rm_file(self._path(key))
+        with storing(self._root):
+            if key in self:
+                self._system.rm_file(self._path(key))
 
     def keys(self) -> Sequence[str]:
         """All of them."""
@@ -123,28 +133,63 @@ class RemoteBlobs:
 
 
 def sweep(blobs: Blobs, in_use: set[str], *, now: float | None = None) -> int:
-    """Delete the blobs that no row names, but for young ones; returns how many."""
-    at = time.time() if now is None else now
+    """Delete the blobs that no row names, but for young ones; returns how many.
+
+    in_use: what rows named before this call. A blob that is stored again since then is young again, so it stays.
+    """
+    swept = 0
     stored = blobs.keys()
-    orphans = [key for key in stored if key not in in_use and blobs.age_s(key, at) > YOUNG_S]
-    for key in orphans:
-        blobs.delete(key)
-    return len(orphans)
+    for key in stored:
+        if key not in in_use and blobs.age_s(key, time.time() if now is None else now) > YOUNG_S:
+            blobs.delete(key)
+            swept += 1
+    return swept
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that whoever looks sees all of it or nothing, even after a power cut."""
+def write_whole(path: Path, data: Iterable[bytes], *, parts: Path) -> None:
+    """Write a file so that whoever looks sees all of it or nothing, even after a power cut.
+
+    data: its bytes in pieces. parts: a folder on the same file system, for what is not whole yet.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:80]}.{uuid4().hex[:8]}")
+    parts.mkdir(parents=True, exist_ok=True)
+    part = parts / uuid4().hex
     try:
         with part.open("wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError:
+    except BaseException:
         part.unlink(missing_ok=True)
         raise
+    _keep_name(path.parent)
+
+
+def clear_parts(parts: Path, *, older_than_s: float, now: float) -> None:
+    """Remove what writers that were killed left in their folder of parts."""
+    for part in parts.glob("*"):
+        with suppress(FileNotFoundError):  # its writer lives, and is done
+            if now - part.stat().st_mtime >= older_than_s:
+                part.unlink()
+
+
+def _keep_name(folder: Path) -> None:
+    """Make a rename survive a power cut: the name is the folder's, not the file's."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def _touch(path: Path) -> bool:
+    """Whether a file is there; makes it young, so that no sweep takes what a row is about to name."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @contextmanager
@@ -154,11 +199,9 @@ def storing(where: str) -> Iterator[None]:
         yield
     except OSError as error:
         said = error.strerror or str(error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StorageFull(
-                f"no room left at {where}", hint="Free some space; nothing stored is lost."
-            ) from error
-        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageFull(f"no room left at {where}", hint="Free some space; nothing stored is lost.") from error
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise StorageFull(f"{where} can't be written: {said}", hint="Make it writable.") from error
         raise StoreError(f"{where} can't be written: {said}") from error
 

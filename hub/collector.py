@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from hub.blobs import sweep
 from hub.budget import ledger_of, remembered
 from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, needs_of, perceive
 from hub.poll import Poller
@@ -307,6 +308,11 @@ class Collector:
         before = self._now() - self._retention_s
         while await self._in(self._database, self._prune, before):  # noqa: ASYNC110  # nobody could set an event
             await asyncio.sleep(0.05)  # lets a batch be written between two small deletions
+
+        await self._in(self._database, self._sweep_blobs)
+
+    def _sweep_blobs(self) -> int:
+        return sweep(self._blobs, self._store.blob_keys(), now=self._now())
 
     def _prune(self, before: float) -> int:
         return self._store.prune(before, limit=1000)

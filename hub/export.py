@@ -25,7 +25,7 @@ def export_samples(samples: Sequence[Sample], blobs: Blobs, out: Path, fmt: str)
     """
     if fmt not in FORMATS:
         raise InvalidInput(f"{fmt!r} is no export format", hint=f"There is {', '.join(FORMATS)}.")
-    ours = ("samples.csv",) if fmt == "csv" else ("samples.jsonl", "data.yaml", "classes.txt")
+    ours = ("samples.csv",) if fmt == "csv" else ("samples.jsonl", "data.yaml")
     if out.is_dir() and any(out.iterdir()) and not any((out / name).exists() for name in ours):
         raise InvalidInput(f"{out} holds other files", hint="Export to a new folder: nothing is overwritten.")
     if fmt == "csv":
@@ -50,5 +50,5 @@ def _write_csv(samples: Sequence[Sample], path: Path) -> int:
             )
         )
     with storing(str(path.parent)):
-        write_whole(path, text.getvalue().encode())
+        write_whole(path, [text.getvalue().encode()], parts=path.parent)
     return len(samples)

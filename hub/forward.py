@@ -1,31 +1,41 @@
 """Empties the outbox: each sample reaches each of its destinations once, whatever dies on the way.
 
 A delivery is claimed for a while, tried, and settled. A process that dies in between leaves the claim to run out, and
-the delivery is tried again; destinations recognise a sample they have.
+the delivery is tried again; destinations recognise a sample they have. Each destination has a lane of its own, so a
+slow one holds up no other.
 """
 
 import logging
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from hub.protocols import Blobs, Sink, Store
 from hub.types import Delivery, DeliveryState, Sample
-from shared.errors import BowerbirdError, NotFound, Paused, Refused, RetryLater, StoreError
+from shared.errors import NotFound, Paused, Refused, RetryLater, StoreError
 from shared.log import redact
 from shared.retry import Backoff
 
 _log = logging.getLogger(__name__)
 
 BACKOFF = Backoff(base_s=2.0, cap_s=3600.0)
-LEASE_S = 120.0
-BATCH = 16
+LONGEST_S = 86400.0
+"""The longest that a destination may make us wait."""
+
+BATCH = 8
 ABREAST = 4
 """Deliveries to one destination under way at once."""
 
+LEASE_S = 30.0
+"""How long a claim holds, and so how soon what a dead process claimed is tried again."""
+
 REST_S = 30.0
 """How long a destination is left alone once it said that it can't be used."""
+
+FLUSH_S = 2.0
+FLUSH_SHARE = 0.05
+"""A destination is flushed no more often than every FLUSH_S, and for no more than this share of the time."""
 
 IDLE_S = 0.5
 LAST_S = 10.0
@@ -35,7 +45,11 @@ LAST_S = 10.0
 def attempt(
     delivery: Delivery, sample: Sample, jpeg: bytes, sink: Sink, *, now: float, random: Callable[[], float]
 ) -> Delivery:
-    """One try; how it ended, as a value. now: Unix seconds. random: in [0, 1)."""
+    """One try; how it ended, as a value. now: Unix seconds. random: in [0, 1).
+
+    Refused parks it. RetryLater waits as long as the destination said, else ever longer. Paused does not count as a
+    try, since it says nothing of the sample.
+    """
     tried = replace(delivery, attempts=delivery.attempts + 1, updated_at=now)
     try:
         remote_id = sink.send(sample, jpeg)
@@ -44,13 +58,39 @@ def attempt(
     except Paused as error:
         return replace(delivery, due_at=now + REST_S, error=redact(error.message), updated_at=now)
     except RetryLater as error:
-        wait_s = BACKOFF.delay(tried.attempts, random) if error.after_s is None else error.after_s
-        return replace(tried, due_at=now + wait_s, error=redact(error.message))
+        return _later(tried, error.message, now, random, error.after_s)
     return replace(tried, state=DeliveryState.SENT, remote_id=remote_id, error="")
 
 
+def _later(
+    tried: Delivery, why: str, now: float, random: Callable[[], float], after_s: float | None = None
+) -> Delivery:
+    wait_s = BACKOFF.delay(tried.attempts, random) if after_s is None else min(max(after_s, 0.0), LONGEST_S)
+    return replace(tried, due_at=now + wait_s, error=redact(why))
+
+
+@dataclass(frozen=True)
+class Drained:
+    """What became of deliveries that were claimed. waiting: will be tried again."""
+
+    sent: int = 0
+    waiting: int = 0
+    parked: int = 0
+
+    @property
+    def tried(self) -> int:
+        """All of them."""
+        return self.sent + self.waiting + self.parked
+
+    def __add__(self, other: "Drained") -> "Drained":
+        return Drained(self.sent + other.sent, self.waiting + other.waiting, self.parked + other.parked)
+
+
 class Forwarder:
-    """Drains the outbox until told to stop. Several may run on one database."""
+    """Drains the outbox until told to stop. Several may run on one database, each with sinks of its own.
+
+    clock: Unix seconds. random: in [0, 1). lease_s: a destination must answer within half of it.
+    """
 
     def __init__(
         self,
@@ -60,78 +100,152 @@ class Forwarder:
         *,
         clock: Callable[[], float],
         random: Callable[[], float],
+        lease_s: float = LEASE_S,
     ) -> None:
-        self._store, self._blobs, self._sinks = store, blobs, sinks
-        self._clock, self._random = clock, random
-        self._rest_until: dict[str, float] = {}
-        self._problem = ""
+        self._lanes = [_Lane(store, blobs, name, sink, clock, random, lease_s) for name, sink in sinks.items()]
 
     def run(self, stop: threading.Event) -> None:
         """Drain, and wait for more, until `stop` is set; then drain what is due, for LAST_S at most."""
+        threads = [threading.Thread(target=lane.run, args=(stop,), name=f"forward-{lane.name}") for lane in self._lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def drain(self) -> Drained:
+        """Try everything that is due now, destination after destination."""
+        total = Drained()
+        for lane in self._lanes:
+            while (turn := lane.turn()).tried:
+                total += turn
+            lane.flush()
+        return total
+
+
+class _Lane:
+    """The way to one destination."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        name: str,
+        sink: Sink,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        lease_s: float,
+    ) -> None:
+        self.name = name
+        self._store, self._blobs, self._sink = store, blobs, sink
+        self._clock, self._random, self._lease_s = clock, random, lease_s
+        self._rested_at = float("-inf")
+        self._flushed_at = float("-inf")
+        self._flush_wait_s = 0.0
+        self._unflushed = True  # a crash may have left something
+        self._problem = ""
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; then what is due, for LAST_S at most."""
         while not stop.is_set():
-            if not self._drain_safely():
+            if not self._safely(self._turn_and_flush).tried:
                 stop.wait(IDLE_S)
         give_up_at = self._clock() + LAST_S
-        while self._clock() < give_up_at and self._drain_safely():
+        while self._clock() < give_up_at and self._safely(self.turn).tried:
             pass
+        self._safely(self.flush)
 
-    def drain(self) -> int:
-        """One round over all destinations; returns how many deliveries were tried."""
-        return sum(self._drain_sink(name, sink) for name, sink in self._sinks.items())
-
-    def _drain_safely(self) -> int:
-        try:
-            tried = self.drain()
-        except StoreError as error:
-            self._say(error)
-            return 0
-        self._problem = ""
-        return tried
-
-    def _drain_sink(self, name: str, sink: Sink) -> int:
+    def turn(self) -> Drained:
+        """Claim a few deliveries and try them. StoreError when the database can't be used."""
         now = self._clock()
-        if now < self._rest_until.get(name, 0.0):
-            return 0
-        claimed = self._store.claim(name, now=now, lease_s=LEASE_S, limit=BATCH)
+        if self._rests(now):
+            return Drained()
+        claimed = self._store.claim(self.name, now=now, lease_s=self._lease_s, limit=BATCH)
         if not claimed:
-            return 0
-        with ThreadPoolExecutor(ABREAST, f"deliver-{name}") as pool:
-            ended = list(pool.map(lambda delivery: self._deliver(delivery, sink), claimed))
-        self._flush(name, sink)
-        return len(ended)
+            return Drained()
+        self._unflushed = True
+        with ThreadPoolExecutor(ABREAST, f"deliver-{self.name}") as pool:
+            ended = list(pool.map(lambda delivery: self._deliver(delivery, now + self._lease_s), claimed))
+        states = [delivery.state for delivery in ended]
+        sent, parked = states.count(DeliveryState.SENT), states.count(DeliveryState.PARKED)
+        return Drained(sent, len(ended) - sent - parked, parked)
 
-    def _deliver(self, delivery: Delivery, sink: Sink) -> Delivery:
+    def flush(self) -> Drained:
+        """Let the destination finish what it does once for many samples."""
+        if not self._unflushed:
+            return Drained()
+        began = self._clock()
+        try:
+            self._sink.flush()
+        except Paused as error:
+            self._rest(error.message)
+            return Drained()
+        self._unflushed = False
+        self._flushed_at = self._clock()
+        self._flush_wait_s = max(FLUSH_S, (self._flushed_at - began) / FLUSH_SHARE)
+        return Drained()
+
+    def _turn_and_flush(self) -> Drained:
+        done = self.turn()
         now = self._clock()
-        if now < self._rest_until.get(delivery.sink, 0.0):
-            ended = replace(delivery, due_at=self._rest_until[delivery.sink])
+        # A clock that was set back must not put it off.
+        if not 0 <= now - self._flushed_at < self._flush_wait_s and not self._rests(now):
+            self.flush()
+        return done
+
+    def _safely(self, call: Callable[[], Drained]) -> Drained:
+        """The edge of a lane's thread: whatever goes wrong is said, and tried again."""
+        try:
+            done = call()
+        except StoreError as error:
+            if error.message != self._problem:
+                _log.error("%s", error.message, extra={"sink": self.name})
+            self._problem = error.message
+            return Drained()
+        except Exception:  # noqa: BLE001  # a lane that ends silently would lose its destination
+            _log.exception("forwarding failed unexpectedly", extra={"sink": self.name})
+            return Drained()
+        self._problem = ""
+        return done
+
+    def _deliver(self, delivery: Delivery, until: float) -> Delivery:
+        """Try a delivery that is ours until then, and settle it."""
+        now = self._clock()
+        if now >= until:
+            return delivery  # too late: somebody else may have it
+        if self._rests(now):
+            ended = replace(delivery, due_at=self._rested_at + REST_S)
         else:
-            ended = self._try(delivery, sink, now)
+            try:
+                ended = self._try(delivery, now)
+            except Exception as error:  # noqa: BLE001  # the edge of a thread: one mistake must not end the others
+                _log.exception("a delivery failed unexpectedly", extra={"sink": self.name})
+                tried = replace(delivery, attempts=delivery.attempts + 1, updated_at=now)
+                ended = _later(tried, f"{type(error).__name__}: {error}", now, self._random)
         self._store.settle(ended)
         return ended
 
-    def _try(self, delivery: Delivery, sink: Sink, now: float) -> Delivery:
+    def _try(self, delivery: Delivery, now: float) -> Delivery:
+        tried = replace(delivery, attempts=delivery.attempts + 1, updated_at=now)
         try:
             sample = self._store.sample(delivery.sample_id)
             jpeg = self._blobs.get(sample.frame_id)
         except NotFound as error:
-            return replace(delivery, state=DeliveryState.PARKED, error=error.message, updated_at=now)
-        ended = attempt(delivery, sample, jpeg, sink, now=now, random=self._random)
+            return replace(tried, state=DeliveryState.PARKED, error=error.message)
+        except StoreError as error:
+            return _later(tried, error.message, now, self._random)
+        ended = attempt(delivery, sample, jpeg, self._sink, now=now, random=self._random)
         if ended.attempts == delivery.attempts:
-            self._rest(delivery.sink, ended.error, now)
+            self._rest(ended.error)
+        elif ended.state is not DeliveryState.SENT:
+            about = {"sink": self.name, "campaign": sample.campaign, "frame": sample.frame_id}
+            _log.warning("not delivered (%s): %s", ended.state, ended.error, extra=about)
         return ended
 
-    def _flush(self, name: str, sink: Sink) -> None:
-        try:
-            sink.flush()
-        except Paused as error:
-            self._rest(name, error.message, self._clock())
+    def _rests(self, now: float) -> bool:
+        return 0 <= now - self._rested_at < REST_S
 
-    def _rest(self, name: str, why: str, now: float) -> None:
-        if now >= self._rest_until.get(name, 0.0):
-            _log.error("rests for %.0f s: %s", REST_S, why, extra={"sink": name})
-        self._rest_until[name] = now + REST_S
-
-    def _say(self, error: BowerbirdError) -> None:
-        if error.message != self._problem:
-            _log.error("%s", error.message)
-        self._problem = error.message
+    def _rest(self, why: str) -> None:
+        now = self._clock()
+        if not self._rests(now):
+            _log.error("rests for %.0f s: %s", REST_S, why, extra={"sink": self.name})
+        self._rested_at = now

@@ -1,6 +1,7 @@
 """`hub run`: the main job. `hub collect` is the same without the web app."""
 
 import asyncio
+import resource
 import signal
 import sys
 import threading
@@ -17,6 +18,7 @@ from shared import log
 
 LINE_S = 1.0
 PLAIN_LINE_S = 30.0
+OPEN_FILES = 32_768
 
 
 @click.command()
@@ -38,10 +40,19 @@ def run_hub(ctx: Context) -> None:
     settings = ctx.settings
     log.setup("DEBUG" if ctx.verbose else settings.log_level if not sys.stderr.isatty() else "WARNING")
     hub = ctx.hub
+    _allow_many_connections()
     with hub.single_collector():
         say_where_to_look(hub)
         asyncio.run(_until_signalled(hub))
     say("Stopped.")
+
+
+def _allow_many_connections() -> None:
+    """A camera holds a connection; the usual soft limit of 1,024 open files is for other programs."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def say_where_to_look(hub: Hub) -> None:

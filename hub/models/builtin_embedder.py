@@ -1,84 +1,93 @@
-"""An embedder that needs no weights: how colours and edges are laid out in a picture."""
+"""An embedder that needs no weights: where colours and edges are in a picture. Classical, and it says so.
+
+Orientations of edges in a grid (after Dalal and Triggs, CVPR 2005), as square roots (Hellinger's distance between
+histograms) and less their mean, so that unlike pictures lie near 0; and one histogram of colours.
+"""
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.models.typical import BUILTIN
 from hub.models.vectors import embedding_version, unit
-from hub.types import Calibration, Image, Vectors
+from hub.types import Image, Vectors
 from shared.errors import ModelError
 
 SIDE = 96
-GRID = 4
-BINS = 9
-HUES = 8
+GRID = 6
+ORIENTATIONS = 9
+HSV_BINS = (8, 4, 2)
+COLOUR_WEIGHT = 0.5
 
-_PARAMETERS = f"side={SIDE} grid={GRID} bins={BINS} hues={HUES} v1"
+Floats = NDArray[np.float32]
 
 
 class BuiltinEmbedder:
-    """Colour and edge histograms over a 4 × 4 grid. It tells scenes apart, and knows nothing of what things are.
+    """Tells scenes apart by their colours and edges, and knows nothing of what things are.
 
-    1-nearest-neighbour accuracy on the 100 classes of Caltech-101's validation split, leave one out: see
-    hub/models/README.md, beside MobileNetV2's.
+    Measured on the 1,649 pictures of Caltech-101's validation split (100 classes), each asked for its nearest
+    neighbour among the others: MEASURED.
     """
 
     name = "built-in colour and edge descriptor"
-    dim = GRID * GRID * (BINS + HUES + 4)
-    version = embedding_version("builtin", _PARAMETERS)
-    typical = {  # noqa: RUF012
-        "image": Calibration(0.75, 0.93, "typical of the built-in descriptor; it only sees colours and edges"),
-        "text": Calibration(0.0, 0.5, "the built-in descriptor understands no text"),
-    }
+    dim = GRID * GRID * ORIENTATIONS + HSV_BINS[0] * HSV_BINS[1] * HSV_BINS[2]
+    version = embedding_version(
+        "none",
+        "colour and edge descriptor, 1",
+        {"side": SIDE, "grid": GRID, "orientations": ORIENTATIONS, "hsv": HSV_BINS, "colour_weight": COLOUR_WEIGHT},
+    )
+    typical = BUILTIN
 
     def embed(self, images: Sequence[Image]) -> Vectors:
-        """(n, dim) unit float32, a row per picture."""
-        if not images:
-            return np.zeros((0, self.dim), np.float32)
-        return unit(np.stack([_describe(image) for image in images]), self.name)
+        """(n, dim) unit float32, a row per picture; pictures may differ in size."""
+        rows = [_describe(image) for image in images]
+        return unit(np.stack(rows), self.name) if rows else np.zeros((0, self.dim), np.float32)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Always a ModelError."""
         raise ModelError(
-            "the built-in embedder understands no text",
-            hint="Seed with pictures (--seed-images), or get a real one: hub models fetch clip-vit-b32",
+            f"the {self.name} understands no text",
+            hint="Seed with pictures (--seed-images), or get a CLIP: `hub models fetch clip-vit-b32`.",
         )
 
 
-def _describe(image: Image) -> NDArray[np.float32]:
+def _describe(image: Image) -> Floats:
     small = np.asarray(cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-    cells = [*_edges(small), *_colours(small)]
-    return np.concatenate(cells)
+    return np.concatenate([_edges(small), COLOUR_WEIGHT * _colours(small)])
 
 
-def _edges(small: Image) -> list[NDArray[np.float32]]:
-    """Per cell, gradient orientations weighted by strength; square root, so that one strong edge is not all."""
-    grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    dx, dy = cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)
-    strength = np.sqrt(dx * dx + dy * dy)
-    which = np.minimum((np.mod(np.arctan2(dy, dx), np.pi) / np.pi * BINS).astype(int), BINS - 1)
-    cells = [np.bincount(b.ravel(), s.ravel(), BINS) for b, s in zip(_cells(which), _cells(strength), strict=True)]
-    rows = np.sqrt(np.stack(cells))
-    total = np.linalg.norm(rows) + 1e-6
-    return list((rows / total).astype(np.float32))
+def _edges(small: Image) -> Floats:
+    """(GRID² · ORIENTATIONS,): how strong edges of each orientation are in each cell; zeros for a flat picture."""
+    grey = np.sqrt(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255)
+    dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=1)
+    dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=1)
+    strength, radians = cv2.cartToPolar(dx, dy)
+    place = np.mod(radians, np.pi) * (ORIENTATIONS / np.pi)  # between two orientations, shared by both
+    lower = np.floor(place)
+    share = place - lower
+    first = lower.astype(np.intp) % ORIENTATIONS
+    planes = np.zeros((SIDE, SIDE, ORIENTATIONS), np.float32)
+    rows, columns = np.ogrid[:SIDE, :SIDE]
+    planes[rows, columns, first] = strength * (1 - share)
+    planes[rows, columns, (first + 1) % ORIENTATIONS] += strength * share
+    cell = SIDE // GRID
+    cells = planes.reshape(GRID, cell, GRID, cell, ORIENTATIONS).mean(axis=(1, 3))
+    roots = np.sqrt(cells.ravel())
+    return _scaled(roots - roots.mean())
 
 
-def _colours(small: Image) -> list[NDArray[np.float32]]:
-    """Per cell, hues weighted by saturation, and four levels of brightness."""
-    hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV).astype(np.float32)
-    hue = np.minimum((hsv[..., 0] / 180 * HUES).astype(int), HUES - 1)
-    level = np.minimum((hsv[..., 2] / 256 * 4).astype(int), 3)
-    rows = [
-        np.concatenate([np.bincount(h.ravel(), s.ravel() / 255, HUES), np.bincount(v.ravel(), minlength=4)])
-        for h, s, v in zip(_cells(hue), _cells(hsv[..., 1]), _cells(level), strict=True)
-    ]
-    found = np.sqrt(np.stack(rows))
-    return list((found / (np.linalg.norm(found) + 1e-6)).astype(np.float32))
+def _colours(small: Image) -> Floats:
+    """Square roots of how much of the picture has each colour, of unit length."""
+    hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
+    hues, saturations, values = HSV_BINS
+    hue = hsv[..., 0].astype(np.intp) * hues // 180
+    bins = (hue * saturations + hsv[..., 1].astype(np.intp) * saturations // 256) * values
+    bins += hsv[..., 2].astype(np.intp) * values // 256
+    counts = np.bincount(bins.ravel(), minlength=hues * saturations * values)
+    return _scaled(np.sqrt(counts).astype(np.float32))
 
 
-def _cells(plane: NDArray[Any]) -> list[NDArray[Any]]:
-    side = SIDE // GRID
-    return [plane[y : y + side, x : x + side] for y in range(0, SIDE, side) for x in range(0, SIDE, side)]
+def _scaled(vector: Floats) -> Floats:
+    return vector / max(float(np.linalg.norm(vector)), 1e-6)

@@ -1,93 +1,65 @@
-"""Opens an embedder: which kind it is, is told from its files."""
+"""Opens an embedder. What kind it is, is told from its files."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from hub.models.clip import ClipEmbedder, TextTower
-from hub.models.features import MINUS_ONE_TO_ONE, FeatureEmbedder, has_features
-from hub.models.files import image_tower, kind_of
+from hub.models.clip import ClipEmbedder, TextSource
+from hub.models.features import MINUS_ONE_TO_ONE, FeatureEmbedder
+from hub.models.layout import Parts, find_parts
 from hub.models.preprocess import Preprocessing, read_preprocessing
 from hub.models.session import Session, open_session
 from hub.models.text_bank import TextBank
+from hub.models.tokenizer import ClipTokenizer
+from hub.models.towers import FEATURES, ImageTower, TextTower, pixels_port
+from hub.models.typical import KNOWN, UNKNOWN
 from hub.protocols import Embedder
-from hub.types import Calibration
 from shared.errors import ModelError
-
-_CLIP = {
-    "image": Calibration(0.53, 0.70, "typical of CLIP: unlike pictures lie at 0.53, 5 % of them above 0.67"),
-    "text": Calibration(0.19, 0.25, "typical of CLIP: wrong texts lie at 0.19, right ones at 0.285"),
-}
-_STUDENT = {
-    "image": Calibration(0.50, 0.72, "typical of the CLIP student"),
-    "text": Calibration(0.17, 0.24, "typical of the CLIP student"),
-}
-_FEATURES = {
-    "image": Calibration(0.40, 0.65, "typical of a classifier's features"),
-    "text": Calibration(0.0, 0.5, "it understands no text"),
-}
 
 
 def load_embedder(path: Path, *, device: str = "auto", threads: int = 0) -> Embedder:
-    """The embedder in a folder or an .onnx file. ModelError, saying what it is, when it is none."""
-    if not path.exists():
-        raise ModelError(f"{path}: there is no such model", hint="See: hub models list")
-    tower = image_tower(path)
-    session = open_session(tower, device=device, threads=threads)
-    if kind_of(session) != "embedder":
-        outputs = ", ".join(f"{p.name} {list(p.shape)}" for p in session.outputs)
-        what = "a detector" if kind_of(session) == "detector" else f"not one (its outputs are {outputs})"
-        raise ModelError(f"{tower} should be an embedder, and is {what}", hint="See: hub models list")
-    folder = tower.parent
-    config = next((f / _CONFIG for f in (folder, folder.parent) if (f / _CONFIG).is_file()), None)
-    if has_features(session):
-        return FeatureEmbedder(
-            tower.stem, session, read_preprocessing(config) if config else _guess(session), _FEATURES
-        )
-    preprocessing = read_preprocessing(config) if config else Preprocessing()
-    text = _text(folder, session, device, threads)
-    return ClipEmbedder(_name(path, folder), session, preprocessing, text, _typical(folder))
+    """The embedder in a folder (see layout.py) or an .onnx file.
+
+    ModelError, saying what was found, when there is none, or it is broken or of another kind.
+    """
+    parts = find_parts(path)
+    open_model = partial(open_session, device=device, threads=threads)
+    session = open_model(parts.image)
+    pixels_port(session)
+    tower = ImageTower(session, _preprocessing(parts, session))
+    known = KNOWN.get(session.sha256)
+    name = known.name if known else _name(parts)
+    typical = known.typical if known else UNKNOWN
+    if not tower.projected:
+        return FeatureEmbedder(name, tower, typical)
+    return ClipEmbedder(name, tower, lambda: _text_source(parts, tower, open_model), typical)
 
 
-_CONFIG = "preprocessor_config.json"
+def _preprocessing(parts: Parts, session: Session) -> Preprocessing:
+    """What the model's own file says; without one, what is usual for such a model."""
+    if parts.preprocessing:
+        return read_preprocessing(parts.preprocessing)
+    usual = MINUS_ONE_TO_ONE if any(p.name in FEATURES for p in session.outputs) else Preprocessing()
+    height, width = (d or 224 for d in pixels_port(session).shape[2:])
+    return usual.for_input(height, width)
 
 
-def _guess(session: Session) -> Preprocessing:
-    """A classifier without a preprocessing file, where we know how it was trained."""
-    if session.path.stem.startswith("mobilenetv2"):
-        return MINUS_ONE_TO_ONE
-    raise ModelError(
-        f"{session.path.name} does not say how pictures must be prepared for it",
-        hint=f"Put its {_CONFIG} (size, image_mean, image_std …) beside it.",
-    )
+def _text_source(parts: Parts, images: ImageTower, open_model: Callable[[Path], Session]) -> TextSource | None:
+    """The text tower in a file of its own or in the image tower's, else the bank, else None."""
+    holds_text = any(len(p.shape) == 2 and p.dtype.kind == "i" for p in images.session.inputs)
+    if parts.text or holds_text:
+        session = images.session if holds_text else open_model(parts.text or parts.image)
+        if parts.tokenizer is None:
+            raise ModelError(
+                f"{session.path.name} takes text, and there is no tokenizer.json in {parts.folder}",
+                hint="Fetch the tokenizer.json that belongs to the model.",
+            )
+        return TextTower(session, ClipTokenizer(parts.tokenizer), images.preprocessing.input_hw)
+    return TextBank(parts.bank) if parts.bank else None
 
 
-def _text(folder: Path, images: Session, device: str, threads: int) -> TextTower | TextBank | None:
-    """The text tower beside the image tower, the same file when it holds both, a bank, or None."""
-    places = (folder, folder.parent)
-    tokenizer = next((f / "tokenizer.json" for f in places if (f / "tokenizer.json").is_file()), None)
-    towers = sorted(f for f in folder.glob("*.onnx") if "text" in f.stem.lower())
-    plain = [
-        f for f in towers if not any(mark in f.stem for mark in ("int8", "quant", "fp16", "q4", "bnb4", "uint8"))
-    ]
-    if towers and tokenizer:
-        return TextTower(open_session((plain or towers)[0], device=device, threads=threads), tokenizer)
-    if len(images.inputs) > 1 and tokenizer:
-        picture = next(port.name for port in images.inputs if len(port.shape) == 4)
-        return TextTower(images, tokenizer, image_input=picture)
-    bank = next((f / "text_bank.npz" for f in places if (f / "text_bank.npz").is_file()), None)
-    return TextBank(bank) if bank else None
-
-
-def _name(path: Path, folder: Path) -> str:
-    name = folder.parent.name if folder.name == "onnx" else folder.name
-    if _is_student(folder):
-        return f"{name} (a stand-in for CLIP ViT-B/32, not CLIP)"
-    return name if path.is_dir() or (folder / _CONFIG).exists() else path.stem
-
-
-def _typical(folder: Path) -> Mapping[str, Calibration]:
-    return _STUDENT if _is_student(folder) else _CLIP
-
-
-def _is_student(folder: Path) -> bool:
-    return "student" in folder.name
+def _name(parts: Parts) -> str:
+    """The folder's name where the folder is the model, else the file's."""
+    is_folder = parts.preprocessing or parts.tokenizer or parts.text
+    name = parts.folder.name if is_folder else parts.image.stem
+    return f"{name} (stand-in for CLIP, not CLIP)" if name.startswith("clip-student") else name

@@ -1,68 +1,37 @@
-"""Classifiers that show the features below their last layer: embedders that know nothing of text."""
+"""Image-only models: the features below a classifier's last layer. They know nothing of text."""
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
-from hub.models.clip import CHUNK
 from hub.models.preprocess import Preprocessing
-from hub.models.session import Session
-from hub.models.vectors import embedding_version, unit
+from hub.models.towers import ImageTower
+from hub.models.vectors import embedding_version
 from hub.types import Calibration, Image, Vectors
 from shared.errors import ModelError
 
-FEATURES = ("embedding", "embeddings", "features", "pooled", "pooler_output", "avgpool", "flatten")
-
-MINUS_ONE_TO_ONE = Preprocessing(shortest=224, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), resample=2)
-"""What TensorFlow's MobileNets take."""
+MINUS_ONE_TO_ONE = Preprocessing(resize=(224, 224), crop_hw=None, resample=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+"""What MobileNetV2 takes. The whole picture, squeezed: a crop from the middle would cut off heads and feet."""
 
 
 class FeatureEmbedder:
-    """The output named like features, of unit length."""
+    """A model's features, of unit length."""
 
-    def __init__(
-        self, name: str, session: Session, preprocessing: Preprocessing, typical: Mapping[str, Calibration]
-    ) -> None:
-        self.name = name
-        self.typical = typical
-        self._session, self._preprocessing = session, preprocessing
-        self._output = _features(session)
-        self.dim = session.outputs[self._output].shape[1] or self._try_dim()
-        self.version = embedding_version(
-            session.sha256, preprocessing.identity, session.outputs[self._output].name
-        )
+    def __init__(self, name: str, images: ImageTower, typical: Mapping[str, Calibration]) -> None:
+        self.name, self.typical = name, typical
+        self._images = images
+        self.version = embedding_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
+
+    @property
+    def dim(self) -> int:
+        """Length of a vector."""
+        return self._images.dim
 
     def embed(self, images: Sequence[Image]) -> Vectors:
-        """(n, dim) unit float32, a row per picture."""
-        if not images:
-            return np.zeros((0, self.dim), np.float32)
-        chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-        rows = [self._session.run_batched(self._preprocessing(chunk))[self._output] for chunk in chunks]
-        return unit(np.concatenate(rows), self.name)
+        """(n, dim) unit float32, a row per picture; pictures may differ in size."""
+        return self._images.embed(images, self.name)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Always a ModelError."""
         raise ModelError(
-            f"{self.name} understands no text",
-            hint="Seed with pictures (--seed-images), or: hub models fetch clip-vit-b32",
+            f"{self.name} understands no text: its vectors ({self._images.output.name}) share no space with words",
+            hint="Seed with pictures (--seed-images), or get a CLIP: `hub models fetch clip-vit-b32`.",
         )
-
-    def _try_dim(self) -> int:
-        pixels = np.zeros((1, 3, *self._preprocessing.crop_hw), np.float32)
-        return int(self._session.run_batched(pixels)[self._output].shape[1])
-
-
-def has_features(session: Session) -> bool:
-    """Whether an output is named like features."""
-    return any(port.name in FEATURES for port in session.outputs)
-
-
-def _features(session: Session) -> int:
-    for i, port in enumerate(session.outputs):
-        if port.name in FEATURES:
-            return i
-    shown = ", ".join(port.name for port in session.outputs)
-    raise ModelError(
-        f"{session.path.name} gives {shown}, and no features",
-        hint="Export it with the layer below the classes as an output named 'embedding'.",
-    )

@@ -1,108 +1,198 @@
-"""From a picture to what an image tower takes, as its own preprocessing file says."""
+"""From pictures to what an image tower takes, exactly as the reference CLIP image processor does it.
+
+Reference: `CLIPImageProcessor` of Hugging Face transformers on its Pillow backend. A picture is resized so that its
+shorter side has `resize` pixels (the longer one rounded down), bicubic with antialiasing, horizontally first, bytes
+in between; then the middle is cut out (offsets rounded down), scaled and normalised.
+
+Only the pixels that end up in the crop are computed, so a 31×4000 strip costs no more than a square. Sources four
+times the target or larger are averaged over whole blocks first, as Pillow's `reducing_gap=2` does.
+"""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import PIL.Image
 from numpy.typing import NDArray
+from PIL import Image as Pillow
 
 from hub.types import Image
 from shared.errors import ModelError
 
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+Triple = tuple[float, float, float]
+
+CLIP_MEAN: Triple = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD: Triple = (0.26862954, 0.26130258, 0.27577711)
+
+_RESAMPLE = {1: Pillow.Resampling.LANCZOS, 2: Pillow.Resampling.BILINEAR, 3: Pillow.Resampling.BICUBIC}
+_WIDEST = 3
+"""Source pixels that a filter reaches to either side (Lanczos; at a scale of 1)."""
+
+_GAP = 2
+"""Block averaging leaves at least this many times the target's pixels, so that it can't be seen."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Resize so that the shorter side is `shortest`, cut `crop_hw` from the middle, scale, normalise.
+    """What to do with a picture. Pixels are scaled by `scale`, then (x − mean) / std for each of R, G, B.
 
-    shortest: 0 squeezes the whole picture into crop_hw instead. resample: Pillow's number (3 bicubic, 2 bilinear).
-    mean, std: per channel, RGB, after multiplying by `scale`.
+    resize: pixels of the shorter side, or (height, width) regardless of aspect. crop_hw: cut from the middle, None
+    for all of it. resample: Pillow's code of the filter (1 Lanczos, 2 bilinear, 3 bicubic).
     """
 
-    shortest: int = 224
-    crop_hw: tuple[int, int] = (224, 224)
-    mean: tuple[float, ...] = CLIP_MEAN
-    std: tuple[float, ...] = CLIP_STD
-    scale: float = 1 / 255
+    resize: int | tuple[int, int] = 224
+    crop_hw: tuple[int, int] | None = (224, 224)
     resample: int = 3
+    scale: float = 1 / 255
+    mean: Triple = CLIP_MEAN
+    std: Triple = CLIP_STD
+
+    def __post_init__(self) -> None:
+        least = (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+        if self.crop_hw is None and isinstance(self.resize, int):
+            raise ModelError("preprocessing keeps the aspect ratio and does not crop: no fixed input size")
+        if min(least) < 1 or (self.crop_hw and not all(0 < c <= s for c, s in zip(self.crop_hw, least, strict=True))):
+            raise ModelError(f"preprocessing can't cut {self.crop_hw} from pictures resized to {self.resize}")
+        if self.resample not in _RESAMPLE:
+            raise ModelError(f"preprocessing asks for Pillow's filter {self.resample}; known: 1, 2, 3")
+        if 0 in self.std:
+            raise ModelError(f"preprocessing divides by a standard deviation of zero: {self.std}")
 
     @property
-    def identity(self) -> str:
-        """Canonical text: two preprocessings are the same when these are."""
-        return json.dumps(asdict(self), sort_keys=True)
+    def input_hw(self) -> tuple[int, int]:
+        """(height, width) of what comes out."""
+        if self.crop_hw is not None:
+            return self.crop_hw
+        assert not isinstance(self.resize, int)
+        return self.resize
+
+    def for_input(self, height: int, width: int) -> "Preprocessing":
+        """The same for a model that takes pictures of another size."""
+        if not isinstance(self.resize, int):
+            return replace(self, resize=(height, width))
+        return replace(self, resize=max(height, width), crop_hw=(height, width))
+
+    def canonical(self) -> dict[str, Any]:
+        """Plain values that decide what comes out, for the embedding version."""
+        return asdict(self)
 
     def __call__(self, images: Sequence[Image]) -> NDArray[np.float32]:
-        """(n, 3, h, w) float32 for RGB uint8 pictures of any size.
+        """(n, 3, height, width) float32, RGB planes. Images may differ in size."""
+        batch = np.empty((len(images), 3, *self.input_hw), np.float32)
+        for planes, image in zip(batch, images, strict=True):
+            self._normalise(self.resized(image), planes)
+        return batch
 
-        The arithmetic is that of the reference image processor of CLIP (Pillow's antialiased resize; sizes rounded
-        down; the crop centred by (side − crop) // 2, padded with black where the picture is too small).
-        """
-        height, width = self.crop_hw
-        out = np.empty((len(images), 3, height, width), np.float32)
-        factor = np.float32(self.scale) / np.array(self.std, np.float32)
-        offset = np.array(self.mean, np.float32) / np.array(self.std, np.float32)
-        for i, image in enumerate(images):
-            pixels = self._cut(image)
-            np.multiply(pixels.transpose(2, 0, 1), factor[:, None, None], out=out[i])
-            out[i] -= offset[:, None, None]
-        return out
+    def resized(self, image: Image) -> Image:
+        """The picture resized and cropped, (height, width, 3) uint8."""
+        height, width = image.shape[:2]
+        full_h, full_w = self._full_hw(height, width)
+        out_h, out_w = self.input_hw
+        ys = _span((full_h - out_h) // 2, out_h, height / full_h, height)
+        xs = _span((full_w - out_w) // 2, out_w, width / full_w, width)
+        part = Pillow.fromarray(np.ascontiguousarray(image[ys.first : ys.last, xs.first : xs.last]))
+        block = max(1, int(min(ys.scale, xs.scale) / _GAP))
+        if block > 1:
+            part = part.reduce(block)
+        method = _RESAMPLE[self.resample]
+        left, right = xs.within(block, part.width)
+        top, bottom = ys.within(block, part.height)
+        # Two passes, since Pillow runs them the other way round for some boxes and bytes in between are clipped.
+        wide = part.resize((out_w, part.height), method, box=(left, 0, right, part.height))
+        return np.asarray(wide.resize((out_w, out_h), method, box=(0, top, out_w, bottom)))
 
-    def _cut(self, image: Image) -> Image:
-        """The (h, w, 3) pixels the model looks at. Only what is kept is resized, which long strips need."""
-        height, width = self.crop_hw
-        picture = PIL.Image.fromarray(np.ascontiguousarray(image))
-        if not self.shortest:
-            return np.asarray(picture.resize((width, height), PIL.Image.Resampling(self.resample)))
-        new_w, new_h = self._resized(picture.width, picture.height)
-        left, top = (new_w - width) // 2, (new_h - height) // 2
-        inner = (max(left, 0), max(top, 0), min(left + width, new_w), min(top + height, new_h))
-        sx, sy = picture.width / new_w, picture.height / new_h
-        box = (inner[0] * sx, inner[1] * sy, inner[2] * sx, inner[3] * sy)
-        size = (inner[2] - inner[0], inner[3] - inner[1])
-        kept = np.asarray(picture.resize(size, PIL.Image.Resampling(self.resample), box=box))
-        if size == (width, height):
-            return kept
-        canvas = np.zeros((height, width, 3), np.uint8)
-        y, x = max(-top, 0), max(-left, 0)
-        canvas[y : y + size[1], x : x + size[0]] = kept
-        return canvas
-
-    def _resized(self, width: int, height: int) -> tuple[int, int]:
+    def _full_hw(self, height: int, width: int) -> tuple[int, int]:
+        """Size of the whole picture after resizing, before the crop."""
+        if not isinstance(self.resize, int):
+            return self.resize
         if width <= height:
-            return self.shortest, int(self.shortest * height / width)
-        return int(self.shortest * width / height), self.shortest
+            return int(self.resize * height / width), self.resize
+        return self.resize, int(self.resize * width / height)
+
+    def _normalise(self, pixels: Image, planes: NDArray[np.float32]) -> None:
+        for plane, channel, mean, std in zip(planes, cv2.split(pixels), self.mean, self.std, strict=True):
+            np.multiply(channel, np.float32(self.scale / std), out=plane, dtype=np.float32)
+            plane -= np.float32(mean / std)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """What of one axis is needed. first, last: whole pixels, filter's reach included. start, stop: exact edges.
+
+    scale: source pixels for one of the target.
+    """
+
+    first: int
+    last: int
+    start: float
+    stop: float
+    scale: float
+
+    def within(self, block: int, length: int) -> tuple[float, float]:
+        """The exact edges in pixels of the part that was cut out and reduced by `block` to `length`."""
+        return (self.start - self.first) / block, min((self.stop - self.first) / block, length)
+
+
+def _span(offset: int, out: int, scale: float, length: int) -> _Span:
+    reach = math.ceil(_WIDEST * max(scale, 1.0)) + 1
+    start, stop = offset * scale, min((offset + out) * scale, float(length))
+    return _Span(max(0, int(start) - reach), min(length, math.ceil(stop) + reach), start, stop, scale)
 
 
 def read_preprocessing(path: Path) -> Preprocessing:
-    """From a `preprocessor_config.json`, as Hugging Face models carry one. ModelError when it can't be used."""
+    """What a `preprocessor_config.json` says; CLIP's own values where it says nothing. ModelError when it can't be
+    read, or asks for what is not done here."""
     try:
-        said: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
-        size, crop = said.get("size", 224), said.get("crop_size", 224)
-        shortest = size if isinstance(size, int) else size.get("shortest_edge", 0)
-        target = crop if said.get("do_center_crop", True) else size
-        return Preprocessing(
-            shortest=shortest if said.get("do_center_crop", True) else 0,
-            crop_hw=_height_width(target),
-            mean=tuple(said.get("image_mean", CLIP_MEAN)) if said.get("do_normalize", True) else (0.0, 0.0, 0.0),
-            std=tuple(said.get("image_std", CLIP_STD)) if said.get("do_normalize", True) else (1.0, 1.0, 1.0),
-            scale=said.get("rescale_factor", 1 / 255) if said.get("do_rescale", True) else 1.0,
-            resample=said.get("resample", 3),
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        config = json.loads(path.read_text("utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not a JSON object")
+        return _from_config(config)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error.message}", hint=error.hint) from error
+    except (OSError, ValueError, TypeError, KeyError, ArithmeticError) as error:
         raise ModelError(
-            f"{path} is no preprocessing file: {error}", hint="Take the one that belongs to the model."
+            f"{path} can't be used as preprocessing: {error}", hint="Fetch the file again with the model."
         ) from error
 
 
+def _from_config(config: Mapping[str, Any]) -> Preprocessing:
+    if not config.get("do_resize", True):
+        raise ModelError("preprocessing without resizing is not supported")
+    resize = _resize(config.get("size", 224))
+    crop = _height_width(config.get("crop_size", 224)) if config.get("do_center_crop", True) else None
+    if not isinstance(resize, int) and "crop_size" not in config:
+        crop = None
+    plain = not config.get("do_normalize", True)
+    return Preprocessing(
+        resize,
+        crop,
+        int(config.get("resample", 3)),
+        float(config.get("rescale_factor", 1 / 255)) if config.get("do_rescale", True) else 1.0,
+        (0.0, 0.0, 0.0) if plain else _triple(config.get("image_mean", CLIP_MEAN)),
+        (1.0, 1.0, 1.0) if plain else _triple(config.get("image_std", CLIP_STD)),
+    )
+
+
+def _resize(size: Any) -> int | tuple[int, int]:
+    if not isinstance(size, Mapping):
+        return int(size)
+    if "shortest_edge" in size and "longest_edge" not in size:
+        return int(size["shortest_edge"])
+    if {"height", "width"} <= set(size):
+        return _height_width(size)
+    raise ModelError(f"preprocessing asks for the size {dict(size)}, which is not supported")
+
+
 def _height_width(size: Any) -> tuple[int, int]:
-    if isinstance(size, int):
-        return size, size
-    if "height" in size:
-        return size["height"], size["width"]
-    return size["shortest_edge"], size["shortest_edge"]
+    if isinstance(size, Mapping):
+        return int(size["height"]), int(size["width"])
+    return int(size), int(size)
+
+
+def _triple(values: Any) -> Triple:
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue

@@ -1,6 +1,9 @@
 """What every embedder does with what comes out of its model."""
 
+import json
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +11,24 @@ from numpy.typing import NDArray
 from hub.types import Vectors
 from shared.errors import ModelError
 
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://bowerbird.example/embedding-version")
+_NAMESPACE = uuid.UUID("4f1a3f0e-6a39-5c0b-9d0e-3a1c7d8e5b21")
 
 
-def embedding_version(*parts: str) -> str:
-    """UUIDv5 of what makes a vector: weights (their sha256) and preprocessing."""
-    return str(uuid.uuid5(_NAMESPACE, "\n".join(parts)))
+def embedding_version(weights: str, output: str, preprocessing: Mapping[str, Any]) -> str:
+    """UUIDv5 of what makes a vector. weights: their sha256; output: which of the model's is taken."""
+    parts = {"weights": weights, "output": output, "preprocessing": dict(preprocessing)}
+    return str(uuid.uuid5(_NAMESPACE, json.dumps(parts, sort_keys=True, separators=(",", ":"))))
 
 
-def unit(rows: NDArray[np.floating], name: str) -> Vectors:
+def unit(rows: NDArray[Any], name: str) -> Vectors:
     """Rows of unit length, float32. ModelError when one is zero or not a number: such a model is broken."""
     vectors = np.asarray(rows, np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all() or (lengths == 0).any():
-        raise ModelError(f"{name} gave a vector that is zero or not a number", hint="Check it: hub models check")
-    result: Vectors = vectors / lengths
-    return result
+    # In double: a float32 sum of squares overflows long before the values do.
+    lengths = np.sqrt(np.square(vectors, dtype=np.float64).sum(axis=1, keepdims=True))
+    bad = np.flatnonzero(~np.isfinite(lengths) | (lengths < 1e-12))
+    if bad.size:
+        raise ModelError(
+            f"{name} gave a vector that is zero or not a number (for item {bad[0] + 1} of {len(vectors)})",
+            hint="The model is broken, often by quantisation: run `hub models check`, or take it in float32.",
+        )
+    return np.asarray(vectors / lengths, np.float32)

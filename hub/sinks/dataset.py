@@ -1,24 +1,30 @@
 """A growing dataset on disk that COCO and YOLO readers load at any moment.
 
-    images/train/<frame id>.jpg    the picture as its camera sent it
+    samples.jsonl                  the journal: a line per sample, in the order they came
     labels/train/<frame id>.txt    YOLO: class cx cy w h, relative to the upright picture
+    images/train/<frame id>.jpg    the picture as its camera sent it
     data.yaml                      what Ultralytics trains on as is
-    annotations.json               COCO
-    samples.jsonl                  a line per sample: what the other two are made from
+    annotations.json               COCO, made from the journal by `flush`
 
-The journal is the truth. Its line is written last, so what is in it is whole; the rest is made again from it.
+They are written in this order, so a picture that is there has its line and its labels, and a line without its picture
+is a sample that did not get here: it is passed over, and comes again. Classes are numbered in the order in which the
+journal names them, so a number never changes its meaning. A picture that a person removed is left out, too.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hub.blobs import storing, write_whole
+from hub.blobs import PARTS, clear_parts, storing, write_whole
+from hub.sinks.coco import coco_json
 from hub.types import Sample
 from shared.image import image_facts
 
-_JOURNAL = "samples.jsonl"
+Entry = dict[str, Any]
+"""A line of the journal."""
 
 
 class Dataset:
@@ -26,148 +32,147 @@ class Dataset:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._entries: dict[str, dict[str, Any]] = {}
-        self._labels: list[str] = []
-        self._stale = not (root / "annotations.json").exists()
+        self._journal = root / "samples.jsonl"
+        self._coco = root / "annotations.json"
+        self._images = root / "images" / "train"
+        self._names: dict[str, str] = {}
+        self._classes: dict[str, int] = {}
+        self._stale = True
         with storing(str(root)):
-            self._load()
+            self._open()
 
     def __contains__(self, frame_id: str) -> bool:
-        return frame_id in self._entries
+        return frame_id in self._names
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._names)
 
     def add(self, sample: Sample, picture: bytes) -> str:
-        """Add a sample, and return its picture's name. Adding it again changes nothing."""
-        if sample.frame_id in self._entries:
-            return str(self._entries[sample.frame_id]["file_name"])
-        suffix = ".png" if image_facts(picture).format == "png" else ".jpg"
-        entry = _entry(sample, sample.frame_id + suffix)
+        """Add a sample, and return its picture's name. Adding it again changes nothing. ImageError for no picture."""
         with storing(str(self.root)):
-            self._learn(sample.detections.label)
-            write_whole(self.root / "images" / "train" / entry["file_name"], picture)
-            write_whole(self.root / "labels" / "train" / f"{sample.frame_id}.txt", self._yolo(entry).encode())
-            self._append(entry)
-        self._entries[sample.frame_id] = entry
+            if self._names and not self._journal.exists():
+                self._open()  # a person removed the folder: start afresh
+            known = self._names.get(sample.frame_id)
+            if known is not None:
+                return known
+            suffix = ".png" if image_facts(picture).format == "png" else ".jpg"
+            entry = _entry(sample, sample.frame_id + suffix)
+            with self._in_journal(entry):
+                self._learn(entry["label"])
+                self._write(self.root / "labels" / "train" / f"{sample.frame_id}.txt", self._yolo(entry))
+                self._write(self._images / entry["file_name"], [picture])
+        self._names[sample.frame_id] = entry["file_name"]
         self._stale = True
         return str(entry["file_name"])
 
     def flush(self) -> None:
-        """Bring annotations.json up to date."""
+        """Bring annotations.json up to date: the time this takes grows with the dataset."""
         if not self._stale:
             return
         with storing(str(self.root)):
-            write_whole(self.root / "annotations.json", json.dumps(self._coco()).encode())
+            self._write(self._coco, coco_json(self._entries, self._classes))
         self._stale = False
 
     # ── the journal ──────────────────────────────────────────────────────────────────────────────────
 
-    def _load(self) -> None:
-        path = self.root / _JOURNAL
-        if not path.exists():
-            return
-        whole = b""
-        data = path.read_bytes()
-        for line in data.splitlines(keepends=True):
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                break  # torn by a crash: the sample was not acknowledged, and comes again
-            if not line.endswith(b"\n"):
-                break
-            self._entries[entry["id"]] = entry
-            whole += line
-        if whole != data:
-            write_whole(path, whole)
-        self._stale = self._stale or self._is_older_than_journal()
-        self._labels = self._read_labels()
-        for entry in self._entries.values():
-            self._learn(entry["label"])
+    def _open(self) -> None:
+        """Learn what is there, and take away what a crash left unfinished."""
+        self._names.clear()
+        self._classes.clear()
+        clear_parts(self.root / PARTS, older_than_s=0.0, now=float("inf"))
+        pictures = {path.name for path in self._images.iterdir()} if self._images.is_dir() else set()
+        lines = 0
+        for entry in _read(self._journal):
+            lines += 1
+            self._number(entry["label"])
+            if entry["file_name"] in pictures:
+                self._names[entry["id"]] = entry["file_name"]
+        if self._classes and not self._lists_every_class():
+            self._write_yaml()
+        self._stale = lines != len(self._names) or not _is_newer(self._coco, self._journal)
 
-    def _is_older_than_journal(self) -> bool:
-        made = (self.root / "annotations.json").stat().st_mtime_ns
-        return made <= (self.root / _JOURNAL).stat().st_mtime_ns
+    def _entries(self) -> Iterator[Entry]:
+        """Each sample whose picture is there, once, in the order they came."""
+        seen = set()
+        for entry in _read(self._journal):
+            if entry["id"] in self._names and entry["id"] not in seen:
+                seen.add(entry["id"])
+                yield entry
 
-    def _append(self, entry: dict[str, Any]) -> None:
-        path = self.root / _JOURNAL
-        with path.open("ab") as file:
+    @contextlib.contextmanager
+    def _in_journal(self, entry: Entry) -> Iterator[None]:
+        """The entry's line is in the journal if the body is done, and is not if it fails."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        classes = dict(self._classes)
+        with self._journal.open("ab", buffering=0) as file:
             end = file.tell()
             try:
-                file.write(json.dumps(entry).encode() + b"\n")
-                file.flush()
-            except OSError:
-                file.truncate(end)
+                _write_all(file.fileno(), json.dumps(entry).encode() + b"\n")
+                os.fsync(file.fileno())
+                yield
+            except BaseException:
+                self._classes = classes
+                with contextlib.suppress(OSError):
+                    file.truncate(end)
                 raise
 
     # ── classes ──────────────────────────────────────────────────────────────────────────────────────
 
-    def _read_labels(self) -> list[str]:
-        path = self.root / "classes.txt"
-        return path.read_text("utf-8").splitlines() if path.exists() else []
+    def _number(self, labels: Iterable[str]) -> bool:
+        """Give new labels the next numbers. Whether there were any."""
+        before = len(self._classes)
+        for label in labels:
+            self._classes.setdefault(label, len(self._classes))
+        return len(self._classes) > before
 
     def _learn(self, labels: Sequence[str]) -> None:
-        """Give new labels the next index. An index never changes its meaning."""
-        new = [label for label in dict.fromkeys(labels) if label not in self._labels]
-        if new or not (self.root / "data.yaml").exists():
-            self._labels += new
-            names = "".join(f"  {i}: {json.dumps(label)}\n" for i, label in enumerate(self._labels))
-            write_whole(self.root / "classes.txt", "".join(f"{label}\n" for label in self._labels).encode())
-            # No `path`: Ultralytics then looks beside this file, so the folder may be moved.
-            text = f"train: images/train\nval: images/train\nnames:\n{names}" if names else "train: images/train\n"
-            write_whole(self.root / "data.yaml", text.encode())
+        if self._number(labels) or not (self.root / "data.yaml").exists():
+            self._write_yaml()
 
-    # ── formats ──────────────────────────────────────────────────────────────────────────────────────
+    def _write_yaml(self) -> None:
+        # No `path`: Ultralytics then looks beside this file, so the folder may be moved.
+        names = [f"  {line}\n" for line in self._class_lines()] or ["  {}\n"]
+        text = "".join(["train: images/train\nval: images/train\nnames:\n", *names])
+        self._write(self.root / "data.yaml", [text.encode()])
 
-    def _yolo(self, entry: dict[str, Any]) -> str:
+    def _class_lines(self) -> list[str]:
+        # A JSON string is a YAML string as well.
+        return [f"{number}: {json.dumps(label, ensure_ascii=False)}" for label, number in self._classes.items()]
+
+    def _lists_every_class(self) -> bool:
+        """Whether data.yaml is up to date. What a person added to it stays until there is a new class."""
+        path = self.root / "data.yaml"
+        listed = {line.strip() for line in path.read_text("utf-8").splitlines()} if path.exists() else set()
+        return listed.issuperset(self._class_lines())
+
+    # ── files ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _yolo(self, entry: Entry) -> Iterator[bytes]:
         width, height = entry["size_wh"]
-        lines = []
         for (x, y, w, h), label in zip(entry["xywh"], entry["label"], strict=True):
             numbers = ((x + w / 2) / width, (y + h / 2) / height, w / width, h / height)
-            lines.append(f"{self._labels.index(label)} " + " ".join(f"{number:.6f}" for number in numbers) + "\n")
-        return "".join(lines)
+            yield f"{self._classes[label]} {' '.join(f'{number:.6f}' for number in numbers)}\n".encode()
 
-    def _coco(self) -> dict[str, Any]:
-        index = {label: i for i, label in enumerate(self._labels)}
-        images: list[dict[str, Any]] = []
-        annotations: list[dict[str, Any]] = []
-        for number, entry in enumerate(self._entries.values(), 1):
-            width, height = entry["size_wh"]
-            facts = {key: entry[key] for key in ("score", "camera", "taken_at", "version", "reason", "box")}
-            file_name = f"images/train/{entry['file_name']}"
-            images.append({"id": number, "file_name": file_name, "width": width, "height": height, **facts})
-            for xywh, label, confidence in zip(entry["xywh"], entry["label"], entry["confidence"], strict=True):
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": number,
-                        "category_id": index[label] + 1,
-                        "bbox": xywh,
-                        "area": round(xywh[2] * xywh[3], 2),
-                        "iscrowd": 0,
-                        "score": confidence,
-                    }
-                )
-        categories = [{"id": i + 1, "name": label} for label, i in index.items()]
-        info = {"description": "Collected by Bowerbird; boxes are the detector's, not a person's."}
-        return {"info": info, "images": images, "annotations": annotations, "categories": categories}
+    def _write(self, path: Path, data: Iterable[bytes]) -> None:
+        write_whole(path, data, parts=self.root / PARTS)
 
 
-def _entry(sample: Sample, file_name: str) -> dict[str, Any]:
-    """A line of the journal."""
+def _entry(sample: Sample, file_name: str) -> Entry:
     width, height = sample.size_wh
     found = sample.detections
-    boxes = [
-        (max(0.0, x1), max(0.0, y1), min(float(width), x2), min(float(height), y2))
-        for x1, y1, x2, y2 in found.xyxy.tolist()
+    inside = [
+        (round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2))
+        for x1, y1, x2, y2 in found.xyxy.clip(0, [width, height, width, height]).tolist()
     ]
+    # A box without an area, or outside of the picture, is nothing that can be learned from.
+    kept = [i for i, (_, _, w, h) in enumerate(inside) if w > 0 and h > 0]
     return {
         "id": sample.frame_id,
         "file_name": file_name,
         "size_wh": [width, height],
-        "xywh": [[round(v, 2) for v in (x1, y1, x2 - x1, y2 - y1)] for x1, y1, x2, y2 in boxes],
-        "label": list(found.label),
-        "confidence": [round(v, 4) for v in found.confidence.tolist()],
+        "xywh": [inside[i] for i in kept],
+        "label": [found.label[i] for i in kept],
+        "confidence": [round(float(found.confidence[i]), 4) for i in kept],
         "score": round(sample.score.value, 5),
         "box": [round(v, 2) for v in sample.box],
         "camera": sample.camera,
@@ -177,3 +182,31 @@ def _entry(sample: Sample, file_name: str) -> dict[str, Any]:
         "reason": sample.reason,
         "tags": list(sample.tags),
     }
+
+
+def _read(journal: Path) -> Iterator[Entry]:
+    """The lines of a journal; one torn by a crash is cut off, one damaged otherwise passed over."""
+    if not journal.exists():
+        return
+    whole = 0
+    with journal.open("rb") as file:
+        for line in file:
+            if not line.endswith(b"\n"):
+                break
+            whole += len(line)
+            with contextlib.suppress(ValueError):
+                yield json.loads(line)
+    if whole < journal.stat().st_size:
+        os.truncate(journal, whole)
+
+
+def _write_all(number: int, data: bytes) -> None:
+    """A full disk takes a part without complaint, and complains of the rest."""
+    while data:
+        data = data[os.write(number, data) :]
+
+
+def _is_newer(path: Path, than: Path) -> bool:
+    if not than.exists():
+        return True
+    return path.exists() and path.stat().st_mtime_ns > than.stat().st_mtime_ns

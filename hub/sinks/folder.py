@@ -5,13 +5,15 @@ import json
 import re
 import threading
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from hub.blobs import storing, write_whole
+from hub.blobs import PARTS, storing, write_whole
 from hub.sinks.dataset import Dataset
 from hub.types import Sample
-from shared.errors import Paused, StoreError
+from shared.errors import ImageError, Paused, Refused, StoreError
 
 _OWNER = ".campaign.json"
 
@@ -23,37 +25,43 @@ class FolderSink:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._datasets: dict[int, Dataset] = {}
+        self._datasets: dict[Path, Dataset] = {}
+        self._repaired = False
         self._lock = threading.Lock()
 
     def send(self, sample: Sample, jpeg: bytes) -> str:
         """Add the sample to its campaign's folder; returns the picture's path below the root.
 
-        Paused when the disk is full or read-only: it will be tried again, and nothing is lost.
+        Paused when the disk is full or read-only: it will be tried again, and nothing is lost. Refused when the
+        bytes are no picture.
         """
-        with self._lock:
-            try:
-                dataset = self._dataset(sample)
-                file_name = dataset.add(sample, jpeg)
-            except StoreError as error:
-                raise Paused(error.message) from error
+        with self._lock, _as_delivery():
+            dataset = self._dataset(_claim(self._root, sample))
+            file_name = dataset.add(sample, jpeg)
             return f"{dataset.root.name}/images/train/{file_name}"
 
     def flush(self) -> None:
-        """Bring every annotations.json up to date."""
+        """Bring every annotations.json up to date; the first time, also what a crash left behind."""
         with self._lock:
-            for dataset in self._datasets.values():
+            problems = []
+            for folder in self._folders():
                 try:
-                    dataset.flush()
+                    self._dataset(folder).flush()
                 except StoreError as error:
-                    raise Paused(error.message) from error
+                    problems.append(error)
+            if problems:
+                raise Paused(_told(problems[0]))
+            self._repaired = True
 
-    def _dataset(self, sample: Sample) -> Dataset:
-        known = self._datasets.get(sample.campaign_id)
-        if known is None:
-            known = Dataset(_claim(self._root, sample))
-            self._datasets[sample.campaign_id] = known
-        return known
+    def _folders(self) -> list[Path]:
+        if self._repaired:
+            return list(self._datasets)
+        return sorted(owner.parent for owner in self._root.glob(f"*/{_OWNER}"))
+
+    def _dataset(self, folder: Path) -> Dataset:
+        if folder not in self._datasets:
+            self._datasets[folder] = Dataset(folder)
+        return self._datasets[folder]
 
 
 def slug(name: str) -> str:
@@ -65,12 +73,26 @@ def slug(name: str) -> str:
 
 def _claim(root: Path, sample: Sample) -> Path:
     """The campaign's folder; another campaign's is never shared, whatever the slugs."""
+    ours = {"id": sample.campaign_id, "name": sample.campaign}
     for folder in (root / slug(sample.campaign), root / f"{slug(sample.campaign)}-{sample.campaign_id}"):
         owner = folder / _OWNER
-        if owner.exists() and json.loads(owner.read_text())["id"] != sample.campaign_id:
-            continue
-        if not owner.exists():
-            with storing(str(root)):
-                write_whole(owner, json.dumps({"id": sample.campaign_id, "name": sample.campaign}).encode())
-        return folder
+        with storing(str(root)):
+            if not owner.exists():
+                write_whole(owner, [json.dumps(ours).encode()], parts=folder / PARTS)
+            if owner.read_bytes() == json.dumps(ours).encode():
+                return folder
     raise Paused(f"the folder {folder} belongs to another campaign: move it away")
+
+
+@contextmanager
+def _as_delivery() -> Iterator[None]:
+    try:
+        yield
+    except ImageError as error:
+        raise Refused(f"the stored picture is damaged: {error.message}") from error
+    except StoreError as error:
+        raise Paused(_told(error)) from error
+
+
+def _told(error: StoreError) -> str:
+    return f"{error.message}. {error.hint}" if error.hint else error.message

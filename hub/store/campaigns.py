@@ -96,7 +96,9 @@ def commit(connection: sa.Connection, version: Version) -> Version:
         "calibrations": {kind: asdict(each) for kind, each in version.calibrations.items()},
         "created_at": version.created_at,
     }
-    newest = connection.scalar(sa.select(campaigns.c.version).where(campaigns.c.id == version.campaign_id))
+    # Locked, so that of two commits at once the second sees the first.
+    current = sa.select(campaigns.c.version).where(campaigns.c.id == version.campaign_id).with_for_update()
+    newest = connection.scalar(current)
     if newest != version.number - 1:
         raise InvalidInput(f"campaign {version.campaign!r} was committed meanwhile", hint="Commit again.")
     key = connection.execute(versions.insert().values(values)).inserted_primary_key
@@ -104,9 +106,7 @@ def commit(connection: sa.Connection, version: Version) -> Version:
     if version.seeds:
         copies = [{"version_id": key[0], **seed_row(seed)} for seed in version.seeds]
         connection.execute(version_seeds.insert(), copies)
-    connection.execute(
-        campaigns.update().where(campaigns.c.id == version.campaign_id).values(version=version.number)
-    )
+    connection.execute(campaigns.update().where(campaigns.c.id == version.campaign_id).values(version=version.number))
     bump_revision(connection)
     return replace(version, id=key[0])
 

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -62,9 +63,7 @@ def _element_rows(seen: Observation) -> list[dict[str, object]]:
 
 def _insert_sample(connection: sa.Connection, sample: Sample) -> bool:
     """Whether it was new."""
-    statement = (
-        insert(connection, samples).values(sample_row(sample)).on_conflict_do_nothing(index_elements=["id"])
-    )
+    statement = insert(connection, samples).values(sample_row(sample)).on_conflict_do_nothing(index_elements=["id"])
     return connection.execute(statement.returning(samples.c.position)).first() is not None
 
 
@@ -134,9 +133,7 @@ def review(connection: sa.Connection, sample_ids: Sequence[str], status: SampleS
             if sample_id not in known:
                 raise NotFound("sample", sample_id, hint="List them: hub samples list")
         done = connection.execute(
-            samples.update()
-            .where(samples.c.id.in_(some), samples.c.status != status.value)
-            .values(status=status.value)
+            samples.update().where(samples.c.id.in_(some), samples.c.status != status.value).values(status=status.value)
         )
         changed += done.rowcount
     return changed
@@ -169,27 +166,28 @@ def background(connection: sa.Connection, embedding_version: str, element: Eleme
     if low is None:
         return from_halves([])
     which = elements.c.row == 0 if element is ElementKind.FRAME else elements.c.row > 0
-    statement = sa.select(elements.c.vector).where(which, elements.c.embedding_version == embedding_version)
+    ours = sa.select(elements.c.id, elements.c.vector).where(which, elements.c.embedding_version == embedding_version)
     if high - low < 20 * limit:
-        return from_halves(list(connection.scalars(statement.order_by(sa.func.random()).limit(limit))))
+        return from_halves([vector for _, vector in _pairs(connection, ours.order_by(sa.func.random()).limit(limit))])
+    found: dict[int, bytes] = {}
     ids = random.sample(range(low, high + 1), 10 * limit)
-    found: list[bytes] = []
     for start in range(0, len(ids), _IN):
-        found += connection.scalars(statement.where(elements.c.id.in_(ids[start : start + _IN])))
+        found |= dict(_pairs(connection, ours.where(elements.c.id.in_(ids[start : start + _IN]))))
         if len(found) >= limit:
-            break
-    return from_halves(found[:limit])
+            return from_halves(list(found.values())[:limit])
+    # Few of the table are of this kind, as just after a change of model: then its newest are added.
+    found |= dict(_pairs(connection, ours.order_by(elements.c.id.desc()).limit(limit)))
+    return from_halves(list(found.values())[:limit])
+
+
+def _pairs(connection: sa.Connection, statement: sa.Select[Any]) -> list[tuple[int, bytes]]:
+    return [(row[0], row[1]) for row in connection.execute(statement)]
 
 
 def prune(connection: sa.Connection, before: float, limit: int) -> int:
     """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""
     kept = sa.select(samples.c.position).where(samples.c.frame_id == elements.c.frame_id).exists()
-    old = (
-        sa.select(elements.c.id)
-        .where(elements.c.taken_at < before, ~kept)
-        .order_by(elements.c.taken_at)
-        .limit(limit)
-    )
+    old = sa.select(elements.c.id).where(elements.c.taken_at < before, ~kept).order_by(elements.c.taken_at).limit(limit)
     return connection.execute(elements.delete().where(elements.c.id.in_(old))).rowcount
 
 

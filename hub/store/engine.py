@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import InvalidInput, StorageFull, StoreError
 from shared.log import redact
@@ -94,6 +95,10 @@ def translated(url: str) -> Iterator[None]:
         raise InvalidInput(f"{redact(url)}: {error}") from error
     except DBAPIError as error:
         raise _ours(str(error.orig), url) from error
+    except PoolTimeout as error:
+        raise StoreError(
+            f"the database {redact(url)} is busy: every connection is in use", hint="Try again."
+        ) from error
 
 
 def _ours(said: str, url: str) -> StoreError:
@@ -101,9 +106,7 @@ def _ours(said: str, url: str) -> StoreError:
     where = redact(url)
     low = said.lower()
     if "disk is full" in low or "no space" in low or "disk i/o error" in low:
-        return StorageFull(
-            f"the database {where} can't grow: {said}", hint="Free some space; nothing stored is lost."
-        )
+        return StorageFull(f"the database {where} can't grow: {said}", hint="Free some space; nothing stored is lost.")
     if "readonly" in low or "read-only" in low:
         return StorageFull(f"the database {where} is read-only", hint="Make the file and its folder writable.")
     if "unable to open" in low:

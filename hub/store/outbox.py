@@ -13,7 +13,7 @@ _COLUMNS = [deliveries.c[name] for name in (
 
 
 def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limit: int) -> list[Delivery]:
-    """Pending deliveries that are due and nobody else's, oldest first; ours until now + lease_s."""
+    """Pending deliveries that are due and nobody else's, longest due first; ours until now + lease_s."""
     due = (
         sa.select(deliveries.c.id)
         .where(
@@ -22,7 +22,7 @@ def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limi
             deliveries.c.due_at <= now,
             deliveries.c.claimed_until <= now,
         )
-        .order_by(deliveries.c.id)
+        .order_by(deliveries.c.due_at, deliveries.c.id)
         .limit(limit)
     )
     if connection.dialect.name != "sqlite":
@@ -32,7 +32,9 @@ def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limi
         return []
     ours = deliveries.c.id.in_(ids)
     connection.execute(deliveries.update().where(ours).values(claimed_until=now + lease_s))
-    rows = connection.execute(sa.select(*_COLUMNS).where(ours).order_by(deliveries.c.id)).mappings()
+    rows = connection.execute(
+        sa.select(*_COLUMNS).where(ours).order_by(deliveries.c.due_at, deliveries.c.id)
+    ).mappings()
     return [_delivery(row) for row in rows]
 
 

@@ -5,6 +5,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -14,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
 )
 
@@ -35,8 +37,19 @@ def _count(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False, default=0)
 
 
+class AnyText(TypeDecorator[str]):
+    """Text of any origin, without what a database refuses: NUL, and halves of surrogate pairs."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """What is stored for `value`."""
+        return None if value is None else value.replace("\0", "").encode("utf-8", "replace").decode()
+
+
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False, default="")
+    return Column(name, AnyText, nullable=False, default="")
 
 
 facts = Table("facts", metadata, Column("name", String(64), primary_key=True), _count("value"))
@@ -104,7 +117,7 @@ def _seed() -> list[Column[object]]:
     return [
         Column("id", String(64), nullable=False),
         Column("kind", String(16), nullable=False),
-        Column("name", Text, nullable=False),
+        Column("name", AnyText, nullable=False),
         Column("blob", String(64), nullable=False, default=""),
         Column("vector", LargeBinary),
         Column("embedding_version", String(36)),

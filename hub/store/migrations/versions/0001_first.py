@@ -70,9 +70,7 @@ def upgrade() -> None:
         sa.Column("dropped", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.Float(precision=53), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["camera"], ["cameras.name"], name=op.f("fk_camera_health_camera"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["camera"], ["cameras.name"], name=op.f("fk_camera_health_camera"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("camera", name=op.f("pk_camera_health")),
     )
     op.create_table(
@@ -160,9 +158,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_deliveries")),
         sa.UniqueConstraint("sample_id", "sink", name=op.f("uq_deliveries_sample_id_sink")),
     )
-    op.create_index(
-        op.f("ix_deliveries_state_sink_due_at"), "deliveries", ["state", "sink", "due_at"], unique=False
-    )
+    op.create_index(op.f("ix_deliveries_state_sink_due_at"), "deliveries", ["state", "sink", "due_at"], unique=False)
     op.create_table(
         "version_seeds",
         sa.Column("position", sa.Integer(), autoincrement=True, nullable=False),

@@ -1,0 +1,288 @@
+"""The dataset folder: read by COCO and YOLO readers, and never half-written."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image, ImageOps
+from pycocotools.coco import COCO
+
+from hub.sinks.folder import FolderSink, slug
+from hub.types import Detections
+from hub.vision import decode
+from shared.errors import Paused, Refused
+from tests.hub.delivering import picture, sample
+from tests.hub.full_disk import files_no_larger_than
+
+
+@pytest.fixture
+def sink(tmp_path):
+    return FolderSink(tmp_path)
+
+
+def _found(*boxes, label="bird"):
+    n = len(boxes)
+    return Detections(np.array(boxes, np.float32).reshape(-1, 4), np.full(n, 0.9, np.float32), (label,) * n)
+
+
+def _send(sink, i, *labels):
+    """The i-th picture with these labels in it."""
+    sink.send(sample(picture(i), *((label, 0.9) for label in labels)), picture(i))
+
+
+def _labels(folder, i):
+    frame = sample(picture(i)).frame_id
+    return [line.split() for line in (folder / f"labels/train/{frame}.txt").read_text().splitlines()]
+
+
+def _names(folder):
+    return yaml.safe_load((folder / "data.yaml").read_text())["names"]
+
+
+def _coco(folder):
+    return COCO(str(folder / "annotations.json"))
+
+
+# ── what readers see ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_sample_is_a_picture_with_its_labels_and_facts(sink, tmp_path):
+    what = sample(detections=_found((64, 48, 192, 144)), campaign="tow trucks", tags=("night",))
+    assert sink.send(what, picture()) == f"tow-trucks/images/train/{what.frame_id}.jpg"
+    sink.flush()
+    folder = tmp_path / "tow-trucks"
+    assert (folder / f"images/train/{what.frame_id}.jpg").read_bytes() == picture()
+    assert (folder / f"labels/train/{what.frame_id}.txt").read_text() == "0 0.200000 0.200000 0.200000 0.200000\n"
+    coco = _coco(folder)
+    (image,) = coco.imgs.values()
+    assert (image["width"], image["height"], image["camera"], image["taken_at"]) == (640, 480, "porch", 100.0)
+    assert (image["version"], image["campaign"], image["tags"]) == (1, "tow trucks", ["night"])
+    assert image["reason"] == what.reason and image["score"] == pytest.approx(what.score.value, abs=1e-5)
+    (box,) = coco.loadAnns(coco.getAnnIds())
+    assert (box["bbox"], box["area"], box["image_id"]) == ([64.0, 48.0, 128.0, 96.0], 12288.0, image["id"])
+    assert coco.loadCats(box["category_id"])[0]["name"] == "bird"
+
+
+def test_a_yolo_trainer_finds_pictures_labels_and_names(sink, tmp_path):
+    _send(sink, 1, "bird", "cat")
+    data = yaml.safe_load((tmp_path / "birds/data.yaml").read_text())
+    for split in ("train", "val"):
+        images = sorted((tmp_path / "birds" / data[split]).glob("*.jpg"))
+        assert len(images) == 1
+        # Ultralytics finds labels by exchanging the last /images/ of a path for /labels/.
+        labels = Path(str(images[0]).replace("/images/", "/labels/")).with_suffix(".txt")
+        assert [data["names"][int(line.split()[0])] for line in labels.read_text().splitlines()] == ["bird", "cat"]
+
+
+def test_sizes_and_boxes_are_of_the_upright_picture(sink, tmp_path):
+    upright = Image.open(io.BytesIO(picture()))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = io.BytesIO()
+    upright.transpose(Image.Transpose.ROTATE_90).save(lying, "jpeg", exif=exif)
+    height, width = decode(lying.getvalue()).shape[:2]
+    sink.send(sample(lying.getvalue(), size_wh=(width, height)), lying.getvalue())
+    sink.flush()
+    (image,) = _coco(tmp_path / "birds").imgs.values()
+    with Image.open(tmp_path / "birds" / image["file_name"]) as stored:
+        assert ImageOps.exif_transpose(stored).size == (image["width"], image["height"]) == (640, 480)
+        assert stored.size == (480, 640)
+
+
+def test_a_png_keeps_its_kind(sink, tmp_path):
+    png = picture(1, suffix=".png")
+    assert sink.send(sample(png), png).endswith(".png")
+    sink.flush()
+    (image,) = _coco(tmp_path / "birds").imgs.values()
+    with Image.open(tmp_path / "birds" / image["file_name"]) as stored:
+        assert stored.format == "PNG"
+
+
+def test_boxes_beyond_the_edge_are_cut_and_those_without_area_left_out(sink, tmp_path):
+    boxes = _found((-10, -10, 64, 48), (600, 400, 700, 500), (5, 5, 5, 50), (700, 10, 800, 20), (9, 9, 4, 4))
+    sink.send(sample(picture(1), detections=boxes), picture(1))
+    sink.flush()
+    lines = _labels(tmp_path / "birds", 1)
+    assert lines[0] == ["0", "0.050000", "0.050000", "0.100000", "0.100000"]
+    assert len(lines) == len(_coco(tmp_path / "birds").anns) == 2
+    assert all(0 <= float(number) <= 1 for line in lines for number in line[1:])
+
+
+def test_a_sample_in_which_nothing_was_found_is_a_background_picture(sink, tmp_path):
+    sink.send(sample(picture(1), detections=Detections.empty()), picture(1))
+    sink.flush()
+    assert _labels(tmp_path / "birds", 1) == []
+    assert len(_coco(tmp_path / "birds").imgs) == 1
+    assert _names(tmp_path / "birds") == {}
+
+
+# ── classes ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_class_number_never_changes_its_meaning(tmp_path):
+    _send(FolderSink(tmp_path), 1, "dog", "bird")
+    _send(FolderSink(tmp_path), 2, "ant", "bird")
+    _send(FolderSink(tmp_path), 3, "dog")
+    folder = tmp_path / "birds"
+    assert _names(folder) == {0: "dog", 1: "bird", 2: "ant"}
+    assert [[line[0] for line in _labels(folder, i)] for i in (1, 2, 3)] == [["0", "1"], ["2", "1"], ["0"]]
+
+
+@pytest.mark.parametrize("label", ["potted plant", "no: 1", "#x", "it's", 'a "b"', "猫", "😀", "yes", "1", "a\nb", "é"])
+def test_any_label_comes_back_from_the_yaml(sink, tmp_path, label):
+    _send(sink, 1, label)
+    assert _names(tmp_path / "birds") == {0: label}
+    _send(FolderSink(tmp_path), 2, label)
+    assert _names(tmp_path / "birds") == {0: label}
+
+
+def test_what_a_person_wrote_into_the_yaml_stays_until_there_is_a_new_class(tmp_path):
+    _send(FolderSink(tmp_path), 1, "dog")
+    path = tmp_path / "birds/data.yaml"
+    path.write_text(path.read_text() + "# mine\n")
+    _send(FolderSink(tmp_path), 2, "dog")
+    assert "# mine" in path.read_text()
+
+
+# ── whose folder ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("tow trucks", "tow-trucks"), ("Vögel/Spatz", "Vogel-Spatz"), ("../../etc", "etc"), ("a" * 99, "a" * 60)],
+)
+def test_a_campaign_gets_a_folder_by_its_name(name, expected):
+    assert slug(name) == expected
+
+
+def test_a_name_without_letters_gets_a_folder_too():
+    assert slug("猫") != slug("犬")
+    assert slug("猫").startswith("campaign-")
+
+
+def test_campaigns_whose_folders_would_be_the_same_do_not_mix(tmp_path):
+    for sink in (FolderSink(tmp_path), FolderSink(tmp_path)):
+        sink.send(sample(campaign="a b", campaign_id=1), picture())
+        sink.send(sample(campaign="a/b", campaign_id=2), picture())
+        sink.flush()
+    assert [len(_coco(folder).imgs) for folder in sorted(tmp_path.iterdir())] == [1, 1]
+
+
+# ── trouble ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_bytes_that_are_no_picture_are_refused(sink):
+    with pytest.raises(Refused, match="damaged"):
+        sink.send(sample(), b"<html>")
+
+
+@pytest.mark.parametrize("room", [0, 300, 3000])
+def test_a_full_disk_pauses_and_leaves_nothing_half_written(sink, tmp_path, room):
+    _send(sink, 1, "bird")
+    big = picture(2) + bytes(5000)
+    limit = (tmp_path / "birds/samples.jsonl").stat().st_size + room
+    with files_no_larger_than(limit), pytest.raises(Paused, match="no room"):
+        sink.send(sample(big, ("cat", 0.9)), big)
+    _send(sink, 3, "dog")
+    sink.flush()
+    folder = tmp_path / "birds"
+    assert _names(folder) == {0: "bird", 1: "dog"}
+    assert [line[0] for line in _labels(folder, 3)] == ["1"]
+    assert len(_coco(folder).imgs) == len(list((folder / "images/train").iterdir())) == 2
+    assert len((folder / "samples.jsonl").read_text().splitlines()) == 2
+    assert not list((folder / ".parts").iterdir())
+
+
+def test_a_disk_too_full_for_the_coco_file_keeps_the_old_one(sink, tmp_path):
+    _send(sink, 1, "bird")
+    sink.flush()
+    _send(sink, 2, "bird")
+    with files_no_larger_than(500), pytest.raises(Paused, match="no room"):
+        sink.flush()
+    assert len(_coco(tmp_path / "birds").imgs) == 1
+    sink.flush()
+    assert len(_coco(tmp_path / "birds").imgs) == 2
+
+
+def test_a_root_that_is_no_folder_pauses(tmp_path):
+    (tmp_path / "datasets").write_bytes(b"")
+    with pytest.raises(Paused, match="can't be written"):
+        FolderSink(tmp_path / "datasets").send(sample(), picture())
+
+
+@pytest.mark.parametrize("keep", [1, 20, -1])
+def test_a_torn_line_is_cut_off_and_its_sample_comes_again(tmp_path, keep):
+    sink = FolderSink(tmp_path)
+    _send(sink, 1, "bird")
+    whole = (tmp_path / "birds/samples.jsonl").read_bytes()
+    _send(sink, 2, "cat")
+    folder = tmp_path / "birds"
+    journal = (folder / "samples.jsonl").read_bytes()
+    (folder / "samples.jsonl").write_bytes(journal[: len(whole) + keep] if keep > 0 else journal[:keep])
+    (folder / f"images/train/{sample(picture(2)).frame_id}.jpg").unlink()
+    again = FolderSink(tmp_path)
+    again.flush()
+    assert len(_coco(folder).imgs) == 1
+    _send(again, 2, "cat")
+    again.flush()
+    assert (folder / "samples.jsonl").read_bytes() == journal
+    assert len(_coco(folder).imgs) == 2
+
+
+def test_a_damaged_line_costs_that_sample_only(tmp_path):
+    sink = FolderSink(tmp_path)
+    for i in range(3):
+        _send(sink, i, "bird")
+    path = tmp_path / "birds/samples.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"\0" * (len(lines[1]) - 1) + b"\n" + lines[2])
+    FolderSink(tmp_path).flush()
+    assert len(_coco(tmp_path / "birds").imgs) == 2
+
+
+def test_files_that_were_lost_are_made_again(tmp_path):
+    sink = FolderSink(tmp_path)
+    _send(sink, 1, "dog", "bird")
+    sink.flush()
+    before = {name: (tmp_path / "birds" / name).read_bytes() for name in ("annotations.json", "data.yaml")}
+    for name in before:
+        (tmp_path / "birds" / name).unlink()
+    FolderSink(tmp_path).flush()
+    assert {name: (tmp_path / "birds" / name).read_bytes() for name in before} == before
+
+
+def test_a_picture_that_a_person_removed_is_left_out(tmp_path):
+    sink = FolderSink(tmp_path)
+    _send(sink, 1, "bird")
+    _send(sink, 2, "cat")
+    sink.flush()
+    (tmp_path / f"birds/images/train/{sample(picture(1)).frame_id}.jpg").unlink()
+    FolderSink(tmp_path).flush()
+    coco = _coco(tmp_path / "birds")
+    assert len(coco.imgs) == 1
+    assert _names(tmp_path / "birds") == {0: "bird", 1: "cat"}
+
+
+def test_a_folder_that_a_person_removed_is_begun_afresh(sink, tmp_path):
+    _send(sink, 1, "bird")
+    (tmp_path / "birds").rename(tmp_path / "mine")
+    _send(sink, 2, "cat")
+    sink.flush()
+    assert _names(tmp_path / "birds") == {0: "cat"}
+    assert len(_coco(tmp_path / "birds").imgs) == 1
+
+
+def test_the_coco_file_is_made_only_when_something_is_new(sink, tmp_path):
+    _send(sink, 1, "bird")
+    sink.flush()
+    path = tmp_path / "birds/annotations.json"
+    made = path.stat().st_mtime_ns
+    sink.flush()
+    FolderSink(tmp_path).flush()
+    _send(sink, 1, "bird")
+    sink.flush()
+    assert path.stat().st_mtime_ns == made
+    assert json.loads(path.read_text())["info"]

@@ -1,0 +1,354 @@
+"""Deliveries: each sample reaches each destination once, whatever dies on the way."""
+
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from pycocotools.coco import COCO
+
+from hub.blobs import open_blobs
+from hub.forward import BACKOFF, BATCH, LEASE_S, LONGEST_S, REST_S, Drained, Forwarder, attempt
+from hub.sinks.folder import FolderSink
+from hub.store import open_store
+from hub.types import Delivery, DeliveryState, Frame, Sample
+from shared.errors import Paused, Refused, RetryLater, StoreError
+from tests.hub.delivering import fill, picture, sample
+from tests.hub.dying import forward
+
+SINK = "folder"
+
+
+@dataclass
+class Told:
+    """A destination that does as it is told: an error for a frame, or in general, until it is taken away."""
+
+    name: ClassVar[str] = SINK
+    errors: dict[str, Exception] = field(default_factory=dict)
+    always: Exception | None = None
+    got: list[str] = field(default_factory=list)
+    flushes: int = 0
+    pause_s: float = 0.0
+
+    def send(self, sample: Sample, jpeg: bytes) -> str:
+        time.sleep(self.pause_s)
+        if error := self.errors.get(sample.frame_id, self.always):
+            raise error
+        assert Frame("", 0, 0, jpeg).id == sample.frame_id
+        self.got.append(sample.frame_id)
+        return f"remote-{sample.frame_id}"
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    """Ten samples to be delivered; the store."""
+    fill(tmp_path, 10)
+    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def forwarder(tmp_path, outbox, clock):
+    """Makes a forwarder to a sink, or to several by name."""
+
+    def make(*sinks, **named):
+        blobs = open_blobs(f"file://{tmp_path / 'frames'}")
+        return Forwarder(outbox, blobs, {SINK: sinks[0]} if sinks else named, clock=clock, random=lambda: 0.5)
+
+    return make
+
+
+# ── one try ──────────────────────────────────────────────────────────────────────────────────────────
+
+WAITING = Delivery(7, "1:x", SINK, attempts=2, error="before")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (None, {"state": DeliveryState.SENT, "attempts": 3, "remote_id": "remote-x", "error": ""}),
+        (Refused("too blurred"), {"state": DeliveryState.PARKED, "attempts": 3, "error": "too blurred"}),
+        (Paused("no room"), {"due_at": 50 + REST_S, "error": "no room"}),
+        (RetryLater("busy", after_s=7), {"attempts": 3, "due_at": 57, "error": "busy"}),
+        (RetryLater("busy", after_s=-7), {"attempts": 3, "due_at": 50, "error": "busy"}),
+        (RetryLater("busy", after_s=1e15), {"attempts": 3, "due_at": 50 + LONGEST_S, "error": "busy"}),
+        (RetryLater("busy"), {"attempts": 3, "due_at": 50 + BACKOFF.delay(3, lambda: 0.5), "error": "busy"}),
+        (Refused("bad ?api_key=abc123"), {"state": DeliveryState.PARKED, "attempts": 3, "error": "bad ?api_key=***"}),
+    ],
+)
+def test_how_a_try_ends_is_a_value(error, expected):
+    what = replace(sample(picture(1)), frame_id="x")
+    sink = Told(always=error)
+    if error is None:
+        what = sample(picture(1))
+        expected["remote_id"] = f"remote-{what.frame_id}"
+    ended = attempt(WAITING, what, picture(1), sink, now=50, random=lambda: 0.5)
+    assert ended == replace(WAITING, updated_at=50, **expected)
+
+
+# ── draining ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_everything_due_is_sent_once(forwarder, outbox):
+    sink = Told()
+    assert forwarder(sink).drain() == Drained(sent=10)
+    assert forwarder(sink).drain() == Drained()
+    assert len(sink.got) == len(set(sink.got)) == 10
+    sent = outbox.deliveries(state=DeliveryState.SENT)
+    assert {d.remote_id for d in sent} == {f"remote-{frame}" for frame in sink.got}
+    assert {d.attempts for d in sent} == {1}
+
+
+def test_the_longest_waiting_go_first(forwarder, tmp_path, outbox):
+    sink = Told()
+    forwarder(sink).drain()
+    by_time = [s.frame_id for s in reversed(outbox.samples())]
+    assert set(sink.got[:BATCH]) == set(by_time[:BATCH])
+
+
+def test_one_that_is_refused_is_parked_and_the_others_arrive(forwarder, outbox):
+    bad = outbox.samples()[4].frame_id
+    sink = Told({bad: Refused("never")})
+    assert forwarder(sink).drain() == Drained(sent=9, parked=1)
+    (parked,) = outbox.deliveries(state=DeliveryState.PARKED)
+    assert (parked.error, parked.sample_id) == ("never", f"1:{bad}")
+    assert forwarder(sink).drain().tried == 0
+
+
+def test_passing_trouble_is_tried_again_ever_later(forwarder, outbox, clock):
+    bad = outbox.samples()[4].frame_id
+    sink = Told({bad: RetryLater("busy")})
+    ours, waits = forwarder(sink), []
+    assert ours.drain() == Drained(sent=9, waiting=1)
+    for _ in range(4):
+        (waiting,) = outbox.deliveries(state=DeliveryState.PENDING)
+        waits.append(waiting.due_at - clock.now)
+        clock.now = waiting.due_at - 0.01
+        assert ours.drain().tried == 0
+        clock.now = waiting.due_at
+        assert ours.drain().tried == 1
+    assert waits == sorted(waits) and waits[-1] > 4 * waits[0]
+    sink.errors.clear()
+    clock.now += 3600
+    assert ours.drain() == Drained(sent=1)
+
+
+def test_a_destination_that_is_paused_is_left_alone_and_loses_nothing(forwarder, outbox, clock):
+    sink = Told(always=Paused("disk full"))
+    ours = forwarder(sink)
+    ours.drain()
+    assert ours.drain() == Drained()
+    assert outbox.delivery_counts()[DeliveryState.PENDING] == 10
+    assert {d.attempts for d in outbox.deliveries()} == {0}
+    sink.always = None
+    clock.now += LEASE_S + REST_S
+    assert ours.drain() == Drained(sent=10)
+
+
+def test_a_sample_whose_picture_is_gone_waits_for_a_person(forwarder, outbox, tmp_path):
+    gone = outbox.samples()[0].frame_id
+    open_blobs(f"file://{tmp_path / 'frames'}").delete(gone)
+    assert forwarder(Told()).drain() == Drained(sent=9, parked=1)
+    (parked,) = outbox.deliveries(state=DeliveryState.PARKED)
+    assert gone in parked.error
+
+
+def test_a_picture_that_cannot_be_read_is_tried_again_and_holds_up_nothing(forwarder, outbox, tmp_path):
+    bad = outbox.samples()[0].frame_id
+    path = tmp_path / "frames" / bad[:2] / bad
+    path.unlink()
+    path.mkdir()
+    assert forwarder(Told()).drain() == Drained(sent=9, waiting=1)
+    assert "can't be read" in outbox.deliveries(state=DeliveryState.PENDING)[0].error
+
+
+def test_a_mistake_in_a_destination_does_not_end_the_deliveries(forwarder, outbox, caplog):
+    bad = outbox.samples()[0].frame_id
+    assert forwarder(Told({bad: ZeroDivisionError("oops")})).drain() == Drained(sent=9, waiting=1)
+    assert outbox.deliveries(state=DeliveryState.PENDING)[0].error == "ZeroDivisionError: oops"
+    assert "unexpectedly" in caplog.text
+
+
+def test_a_claim_that_ran_out_meanwhile_is_left_to_others(forwarder, outbox, clock):
+    class Slow(Told):
+        def send(self, sample, jpeg):
+            clock.now += LEASE_S / 3
+            return super().send(sample, jpeg)
+
+    sink = Slow()
+    while forwarder(sink).drain().tried:
+        pass
+    clock.now += LEASE_S
+    forwarder(Told()).drain()
+    assert outbox.delivery_counts()[DeliveryState.SENT] == 10
+
+
+# ── the loop ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _running(forwarder):
+    stop = threading.Event()
+    thread = threading.Thread(target=forwarder.run, args=(stop,))
+    thread.start()
+    return stop, thread
+
+
+def _until(true, seconds=10.0):
+    give_up_at = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < give_up_at, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_forwarder_that_is_stopped_empties_the_outbox_first(forwarder, outbox):
+    sink = Told(pause_s=0.05)
+    stop, thread = _running(forwarder(sink))
+    stop.set()
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    assert len(sink.got) == 10
+    assert sink.flushes
+
+
+def test_many_deliveries_are_flushed_together(tmp_path, clock):
+    fill(tmp_path, 60)
+    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    sink = Told()
+    blobs = open_blobs(f"file://{tmp_path / 'frames'}")
+    stop, thread = _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5))
+    _until(lambda: len(sink.got) == 60)
+    assert sink.flushes <= 1
+    clock.now += 10
+    _until(lambda: sink.flushes == 2)
+    time.sleep(0.6)
+    assert sink.flushes == 2, "there was nothing new"
+    stop.set()
+    thread.join()
+    store.close()
+
+
+def test_a_slow_destination_holds_up_no_other(tmp_path):
+    fill(tmp_path, 20, ("slow", "quick"))
+    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    slow, quick = Told(pause_s=0.4), Told()
+    blobs = open_blobs(f"file://{tmp_path / 'frames'}")
+    stop, thread = _running(
+        Forwarder(store, blobs, {"slow": slow, "quick": quick}, clock=time.time, random=lambda: 0.5)
+    )
+    _until(lambda: len(quick.got) == 20)
+    assert len(slow.got) < 20
+    stop.set()
+    thread.join()
+    assert len(slow.got) == 20
+    store.close()
+
+
+def test_a_database_that_fails_for_a_while_does_not_end_the_loop(tmp_path, outbox, clock, caplog):
+    class Flaky:
+        """The store behind a wire that is cut until it is mended."""
+
+        cut = True
+
+        def __getattr__(self, name):
+            if self.cut:
+                raise StoreError("the database is away")
+            return getattr(outbox, name)
+
+    store, sink = Flaky(), Told()
+    blobs = open_blobs(f"file://{tmp_path / 'frames'}")
+    stop, thread = _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5))
+    _until(lambda: "away" in caplog.text)
+    store.cut = False
+    _until(lambda: len(sink.got) == 10)
+    stop.set()
+    thread.join()
+    assert caplog.text.count("away") == 1
+
+
+# ── kill −9 ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _check_whole(root: Path, frames: list[str]) -> None:
+    """Every sample is in the folder once, labelled, listed, and nothing else is there."""
+    folder = root / "datasets" / "birds"
+    assert sorted(p.stem for p in (folder / "images/train").iterdir()) == sorted(frames)
+    assert sorted(p.stem for p in (folder / "labels/train").iterdir()) == sorted(frames)
+    assert not list((folder / ".parts").iterdir())
+    for i, frame in enumerate(frames):
+        assert (folder / "images/train" / f"{frame}.jpg").read_bytes() == picture(i)
+        assert len((folder / "labels/train" / f"{frame}.txt").read_text().splitlines()) == 2
+    coco = COCO(str(folder / "annotations.json"))
+    assert sorted(Path(image["file_name"]).stem for image in coco.imgs.values()) == sorted(frames)
+    assert len(coco.anns) == 2 * len(frames)
+    store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
+    assert store.delivery_counts() == {state: len(frames) * (state == DeliveryState.SENT) for state in DeliveryState}
+    store.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_killed_before_any_of_its_steps_it_loses_nothing_and_sends_nothing_twice(tmp_path):
+    step, now, done = 0, 1000.0, False
+    while not done:
+        step += 1
+        root = tmp_path / str(step)
+        root.mkdir()
+        frames = fill(root, 3)
+        done = forward(root, now=now, die_at_step=step)
+        assert forward(root, now=now + LEASE_S + 1)
+        _check_whole(root, frames)
+    assert step > 25, f"it died at {step} steps only"
+
+
+_FORWARD = """
+import random, sys, threading, time
+from pathlib import Path
+from hub.blobs import open_blobs
+from hub.forward import Forwarder
+from hub.sinks.folder import FolderSink
+from hub.store import open_store
+root = Path(sys.argv[1])
+store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
+sinks = {"folder": FolderSink(root / "datasets")}
+blobs = open_blobs(f"file://{root / 'frames'}")
+print("ready", flush=True)
+Forwarder(store, blobs, sinks, clock=time.time, random=random.random, lease_s=0.5).run(threading.Event())
+"""
+
+
+def test_killed_again_and_again_at_any_moment_it_loses_nothing_and_sends_nothing_twice(tmp_path):
+    frames = fill(tmp_path, 150)
+    for wait_s in (0.02, 0.05, 0.1, 0.03, 0.15, 0.07):
+        child = subprocess.Popen([sys.executable, "-c", _FORWARD, str(tmp_path)], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(wait_s)
+        child.kill()
+        child.communicate()
+    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    assert 0 < store.delivery_counts()[DeliveryState.SENT] < 150, "it was killed in the middle"
+    blobs, sinks = open_blobs(f"file://{tmp_path / 'frames'}"), {SINK: FolderSink(tmp_path / "datasets")}
+    later = time.time() + 10
+    Forwarder(store, blobs, sinks, clock=lambda: later, random=lambda: 0.5).drain()
+    store.close()
+    _check_whole(tmp_path, frames)
