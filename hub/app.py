@@ -44,6 +44,8 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._store: Store | None = None
+        self._found: dict[Kind, LocalModel | None] = {}
+        self._missing: dict[Kind, ModelError] = {}
 
     @property
     def store(self) -> Store:
@@ -67,6 +69,11 @@ class Hub:
 
         ModelError when the model that the settings name can't be used.
         """
+        if kind not in self._found:
+            self._found[kind] = self._find(kind)
+        return self._found[kind]
+
+    def _find(self, kind: Kind) -> LocalModel | None:
         wanted = self.settings.detector if kind == "detector" else self.settings.embedder
         if wanted == BUILT_IN:
             return None
@@ -75,8 +82,16 @@ class Hub:
         except ModelError as error:
             if wanted:
                 raise
-            _log.warning("%s; the built-in one is used. %s", error.message.splitlines()[0], error.hint)
+            self._missing[kind] = error
             return None
+
+    def forget_models(self) -> None:
+        """Look for models again: one was fetched."""
+        self._found.clear()
+
+    def _warn_of_built_in(self, kind: Kind) -> None:
+        if error := self._missing.get(kind):
+            _log.warning("%s; the built-in one is used. %s", error.message, error.hint)
 
     def detector(self) -> Detector:
         """Loaded and self-tested at the first call."""
@@ -141,6 +156,7 @@ class Hub:
     def _detector(self) -> Detector:
         found = self.found("detector")
         if found is None:
+            self._warn_of_built_in("detector")
             return BuiltinDetector(confidence=LEAST_CONFIDENCE)
         _, _, threads = self._inference_plan
         return load_detector(found.path, device=self.settings.device, threads=threads, confidence=LEAST_CONFIDENCE)
@@ -149,6 +165,7 @@ class Hub:
     def _embedder(self) -> Embedder:
         found = self.found("embedder")
         if found is None:
+            self._warn_of_built_in("embedder")
             return BuiltinEmbedder()
         return load_embedder(found.path, device=self.settings.device, threads=self._inference_plan[2])
 

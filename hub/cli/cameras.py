@@ -43,12 +43,8 @@ def list_(ctx: Context, as_json: bool) -> None:
     """Every camera and how polling it goes."""
     health = ctx.hub.store.health()
     now = time.time()
-    rows = [
-        _row(camera, health.get(camera.name, CameraHealth(camera.name)), now) for camera in ctx.hub.store.cameras()
-    ]
-    print_rows(
-        rows, as_json=as_json, empty="No cameras yet. Add one: hub cameras add NAME http://HOST:5000/image.jpg"
-    )
+    rows = [_row(camera, health.get(camera.name, CameraHealth(camera.name)), now) for camera in ctx.hub.store.cameras()]
+    print_rows(rows, as_json=as_json, empty="No cameras yet. Add one: hub cameras add NAME http://HOST:5000/image.jpg")
 
 
 def _row(camera: Camera, health: CameraHealth, now: float) -> dict[str, object]:

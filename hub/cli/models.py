@@ -99,9 +99,7 @@ def check(ctx: Context, paths: tuple[Path, ...], as_json: bool) -> None:
 
 @models.command("export")
 @click.argument("weights", type=click.Path(path_type=Path))
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to write; HUB_MODELS_DIR or the cache by default."
-)
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write; HUB_MODELS_DIR or the cache by default.")
 @pass_context
 def export(ctx: Context, weights: Path, out: Path | None) -> None:
     """Turn Ultralytics weights (.pt) into ONNX with a dynamic batch."""

@@ -88,11 +88,7 @@ def download_bar() -> Iterator[Callable[[str, int, int | None], None]]:
             bar.update(task, description=what, completed=done, total=total)
             if not live and time.monotonic() > said_at + 10:
                 said_at = time.monotonic()
-                say(
-                    f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB"
-                    if total
-                    else f"{what}: {done / 1e6:.0f} MB"
-                )
+                say(f"{what}: {done / 1e6:.0f} of {total / 1e6:.0f} MB" if total else f"{what}: {done / 1e6:.0f} MB")
 
         yield show
 

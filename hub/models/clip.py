@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
+import numpy as np
+
 from hub.models.text_bank import TextBank
 from hub.models.towers import ImageTower, TextTower
 from hub.models.vectors import embedding_version
@@ -39,6 +41,8 @@ class ClipEmbedder:
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) unit float32. ModelError where text, or this text, is not understood."""
+        if not texts:
+            return np.zeros((0, self.dim), np.float32)
         if self._text is None:
             raise ModelError(
                 f"{self.name} has no text tower, so it understands no text",

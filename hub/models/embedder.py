@@ -5,14 +5,14 @@ from functools import partial
 from pathlib import Path
 
 from hub.models.clip import ClipEmbedder, TextSource
-from hub.models.features import MINUS_ONE_TO_ONE, FeatureEmbedder
+from hub.models.features import FeatureEmbedder
 from hub.models.layout import Parts, find_parts
 from hub.models.preprocess import Preprocessing, read_preprocessing
 from hub.models.session import Session, open_session
 from hub.models.text_bank import TextBank
 from hub.models.tokenizer import ClipTokenizer
-from hub.models.towers import FEATURES, ImageTower, TextTower, pixels_port
-from hub.models.typical import KNOWN, UNKNOWN
+from hub.models.towers import ImageTower, TextTower, pixels_port, shares_space_with_text
+from hub.models.typical import KNOWN, STUDENT_NAME, UNKNOWN_CLIP, UNKNOWN_FEATURES, Known
 from hub.protocols import Embedder
 from shared.errors import ModelError
 
@@ -25,23 +25,28 @@ def load_embedder(path: Path, *, device: str = "auto", threads: int = 0) -> Embe
     parts = find_parts(path)
     open_model = partial(open_session, device=device, threads=threads)
     session = open_model(parts.image)
-    pixels_port(session)
-    tower = ImageTower(session, _preprocessing(parts, session))
-    known = KNOWN.get(session.sha256)
-    name = known.name if known else _name(parts)
-    typical = known.typical if known else UNKNOWN
-    if not tower.projected:
-        return FeatureEmbedder(name, tower, typical)
-    return ClipEmbedder(name, tower, lambda: _text_source(parts, tower, open_model), typical)
+    is_clip = shares_space_with_text(session, text_beside=parts.text is not None)
+    known = KNOWN.get(session.sha256) or Known(UNKNOWN_CLIP if is_clip else UNKNOWN_FEATURES)
+    name = known.name or _name(parts)
+    tower = ImageTower(session, _preprocessing(parts, session, known, is_clip))
+    if is_clip:
+        return ClipEmbedder(name, tower, lambda: _text_source(parts, tower, open_model), known.typical)
+    return FeatureEmbedder(name, tower, known.typical)
 
 
-def _preprocessing(parts: Parts, session: Session) -> Preprocessing:
-    """What the model's own file says; without one, what is usual for such a model."""
+def _preprocessing(parts: Parts, session: Session, known: Known, is_clip: bool) -> Preprocessing:
+    """What the model's own file says; without one, what we know of it; without that, what any CLIP takes."""
     if parts.preprocessing:
         return read_preprocessing(parts.preprocessing)
-    usual = MINUS_ONE_TO_ONE if any(p.name in FEATURES for p in session.outputs) else Preprocessing()
+    if known.preprocessing:
+        return known.preprocessing
+    if not is_clip:
+        raise ModelError(
+            f"{session.path.name} does not say how pictures must be prepared for it",
+            hint="Put its preprocessor_config.json (size, crop_size, image_mean, image_std, resample) beside it.",
+        )
     height, width = (d or 224 for d in pixels_port(session).shape[2:])
-    return usual.for_input(height, width)
+    return Preprocessing(resize=max(height, width), crop_hw=(height, width))
 
 
 def _text_source(parts: Parts, images: ImageTower, open_model: Callable[[Path], Session]) -> TextSource | None:
@@ -62,4 +67,4 @@ def _name(parts: Parts) -> str:
     """The folder's name where the folder is the model, else the file's."""
     is_folder = parts.preprocessing or parts.tokenizer or parts.text
     name = parts.folder.name if is_folder else parts.image.stem
-    return f"{name} (stand-in for CLIP, not CLIP)" if name.startswith("clip-student") else name
+    return STUDENT_NAME if name.startswith("clip-student") else name

@@ -2,14 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from hub.models.preprocess import Preprocessing
 from hub.models.towers import ImageTower
 from hub.models.vectors import embedding_version
 from hub.types import Calibration, Image, Vectors
 from shared.errors import ModelError
-
-MINUS_ONE_TO_ONE = Preprocessing(resize=(224, 224), crop_hw=None, resample=2, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-"""What MobileNetV2 takes. The whole picture, squeezed: a crop from the middle would cut off heads and feet."""
 
 
 class FeatureEmbedder:

@@ -36,8 +36,9 @@ SLOW_S, SLOW_BYTES = 30.0, 30_000
 
 @dataclass(frozen=True)
 class Patience:
-    """What waiting means: replaced in tests."""
+    """How long to go on. attempts: failures in a row after which we give up. The rest is replaced in tests."""
 
+    attempts: int = ATTEMPTS
     backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 30.0))
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
@@ -45,13 +46,18 @@ class Patience:
 
 
 def fetch_model(
-    card: ModelCard, into: Path, *, progress: Progress | None = None, client: httpx.Client | None = None
+    card: ModelCard,
+    into: Path,
+    *,
+    progress: Progress | None = None,
+    client: httpx.Client | None = None,
+    patience: Patience | None = None,
 ) -> list[Fetched]:
     """Fetch all files of a model below the folder `into`. DownloadError, with the next step, when one fails."""
     if client is None:
         with httpx.Client(timeout=TIMEOUT, follow_redirects=True) as own:
-            return fetch_model(card, into, progress=progress, client=own)
-    return [fetch_file(file, into, client=client, progress=progress) for file in card.files]
+            return fetch_model(card, into, progress=progress, client=own, patience=patience)
+    return [fetch_file(file, into, client=client, progress=progress, patience=patience) for file in card.files]
 
 
 def fetch_file(
@@ -114,7 +120,7 @@ class _Download:
                 why = str(error) or type(error).__name__
             failures = 1 if self._size() - farthest >= SLOW_BYTES else failures + 1
             farthest = max(farthest, self._size())
-            if failures >= ATTEMPTS or corrupt > 1:
+            if failures >= self._patience.attempts or corrupt > 1:
                 break
             wait_s = max(self._patience.backoff.delay(failures, self._patience.random), asked_s)
             self._patience.sleep(min(wait_s, self._patience.backoff.cap_s))

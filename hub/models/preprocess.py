@@ -11,7 +11,7 @@ times the target or larger are averaged over whole blocks first, as Pillow's `re
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +69,6 @@ class Preprocessing:
             return self.crop_hw
         assert not isinstance(self.resize, int)
         return self.resize
-
-    def for_input(self, height: int, width: int) -> "Preprocessing":
-        """The same for a model that takes pictures of another size."""
-        if not isinstance(self.resize, int):
-            return replace(self, resize=(height, width))
-        return replace(self, resize=max(height, width), crop_hw=(height, width))
 
     def canonical(self) -> dict[str, Any]:
         """Plain values that decide what comes out, for the embedding version."""

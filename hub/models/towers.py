@@ -18,8 +18,12 @@ CONTEXT = 77
 PROJECTED = ("image_embeds", "image_embeddings", "image_features")
 """Outputs of an image tower that lie in one space with text."""
 
-FEATURES = ("embedding", "embeddings", "features", "pooler_output", "pooled", "avgpool", "flatten")
+_UNPROJECTED = ("pooler_output", "pooled", "avgpool", "flatten")
+FEATURES = ("embedding", "embeddings", "features", *_UNPROJECTED)
 """Outputs below the last layer, or before CLIP's projection."""
+
+_CLASS_COUNTS = (1000, 1001, 21841, 21843)
+"""ImageNet's, with and without a background class: rows that long and without a name are class scores."""
 
 _TEXT_OUTPUTS = ("text_embeds", "text_embeddings", "text_features", "embedding", "embeddings")
 _CLASS_SCORES = ("logit", "prob", "softmax", "score", "class")
@@ -45,11 +49,6 @@ class ImageTower:
     def output(self) -> Port:
         """What the vectors are taken from."""
         return self.session.outputs[self._output]
-
-    @property
-    def projected(self) -> bool:
-        """Whether its vectors can be compared with those of a text tower."""
-        return self.output.name not in FEATURES
 
     def embed(self, images: Sequence[Image], name: str) -> Vectors:
         """(n, dim) unit float32, a row per picture."""
@@ -101,6 +100,17 @@ def pixels_port(session: Session) -> Port:
     )
 
 
+def shares_space_with_text(session: Session, *, text_beside: bool) -> bool:
+    """Whether an image tower's vectors can be compared with those of text. ModelError when it is no image tower.
+
+    text_beside: whether a text tower lies beside it; then an output of any name counts, but for those before CLIP's
+    projection.
+    """
+    pixels_port(session)
+    name = session.outputs[_image_output(session)].name
+    return name in PROJECTED or (text_beside and name not in _UNPROJECTED)
+
+
 def what_it_is(session: Session) -> str:
     """Inputs and outputs in words, for messages about a wrong file."""
     return f"takes {_ports(session.inputs)} and gives {_ports(session.outputs)}"
@@ -112,10 +122,9 @@ def _image_output(session: Session) -> int:
     if named is not None:
         return named
     rows = [i for i, p in enumerate(session.outputs) if _is_rows(p)]
-    vectors = [i for i in rows if not any(word in session.outputs[i].name.lower() for word in _CLASS_SCORES)]
-    if len(vectors) == 1 and len(session.outputs) == 1:
-        return vectors[0]
-    if rows and not vectors:
+    if len(rows) == len(session.outputs) == 1 and not _are_scores(session.outputs[0]):
+        return rows[0]
+    if rows and all(_are_scores(session.outputs[i]) for i in rows):
         raise ModelError(
             f"{session.path.name} gives class scores ({_ports(session.outputs)}) and no features",
             hint="Export it with the layer below the classes as an output named 'embedding'.",
@@ -143,6 +152,10 @@ def _named(session: Session, names: Iterable[str]) -> int | None:
     """The first of `names` that is an output with rows of numbers."""
     at = {p.name: i for i, p in enumerate(session.outputs) if _is_rows(p)}
     return next((at[name] for name in names if name in at), None)
+
+
+def _are_scores(port: Port) -> bool:
+    return port.shape[1] in _CLASS_COUNTS or any(word in port.name.lower() for word in _CLASS_SCORES)
 
 
 def _is_rows(port: Port) -> bool:

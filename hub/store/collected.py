@@ -28,7 +28,8 @@ _IN = 500
 
 def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
     """Elements, samples, deliveries and counters; returns the samples that were new."""
-    rows = [row for seen in batch.observations for row in _element_rows(seen)]
+    # In one order for all writers: two that write the same rows then wait for each other, never crosswise.
+    rows = [row for seen in sorted(batch.observations, key=lambda s: s.frame.id) for row in _element_rows(seen)]
     insert_new(connection, elements, rows)
     new = [sample for sample in batch.samples if _insert_sample(connection, sample)]
     insert_new(
@@ -78,7 +79,7 @@ def _count(connection: sa.Connection, more: Sequence[Counts], new: Sequence[Samp
             "processed": each.processed,
             "collected": collected[each.campaign_id, each.version, each.camera],
         }
-        for each in more
+        for each in sorted(more, key=lambda c: (c.campaign_id, c.version, c.camera))
     ]
     if rows:
         statement = insert(connection, counts)

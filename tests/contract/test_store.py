@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,7 +36,7 @@ from hub.types import (
     SampleStatus,
     Scope,
 )
-from shared.errors import AlreadyExists, DatabaseTooNew, InvalidInput, NotFound, StorageFull, StoreError
+from shared.errors import AlreadyExists, BowerbirdError, DatabaseTooNew, InvalidInput, NotFound, StorageFull, StoreError
 from tests.contract.postgres import binaries, cluster
 from tests.hub.making import observation, seed, unit, version
 
@@ -83,9 +85,7 @@ def _active(store, name="birds", **changes):
 
 def _samples(target, count, start=0):
     seen = [
-        observation(
-            ("bird", 0.9), ("cat", 0.3), vectors=np.eye(8)[[i % 8, (i + 1) % 8]], content=str(i), at=100.0 + i
-        )
+        observation(("bird", 0.9), ("cat", 0.3), vectors=np.eye(8)[[i % 8, (i + 1) % 8]], content=str(i), at=100.0 + i)
         for i in range(start, start + count)
     ]
     return seen, judge(seen, [target], Memory(), now=5.0)
@@ -125,6 +125,12 @@ def test_health_is_the_newest_report_and_goes_with_its_camera(store):
     assert store.health() == {"porch": replace(first, polled=5)}
     store.remove_camera("porch")
     assert store.health() == {}
+
+
+def test_what_a_hostile_camera_says_is_stored_without_what_a_database_refuses(store):
+    store.add_camera(Camera("porch", "http://a/"))
+    store.record_health([CameraHealth("porch", "failing", "bad-status", "500 \0 Oops \udc80 é")])
+    assert store.health()["porch"].message == "500  Oops ? é"
 
 
 # ── campaigns ────────────────────────────────────────────────────────────────────────────────────────
@@ -168,6 +174,30 @@ def test_two_commits_at_once_do_not_both_become_the_same_version(store):
     store.commit(version(campaign_id=campaign.id))
     with pytest.raises(InvalidInput, match="meanwhile"):
         store.commit(version(campaign_id=campaign.id))
+
+
+def _at_once(*calls):
+    """What calls in threads of their own raised, or None for each."""
+    start = threading.Barrier(len(calls))
+
+    def run(call):
+        start.wait()
+        try:
+            call()
+        except BowerbirdError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
+
+
+def test_of_commits_at_the_same_moment_one_becomes_the_version(store):
+    campaign = _campaign(store)
+    made = version(campaign_id=campaign.id)
+    ended = _at_once(*[lambda: store.commit(made)] * 4)
+    assert [type(error) for error in ended].count(InvalidInput) == 3
+    assert [v.number for v in store.versions("birds")] == [1]
 
 
 def test_only_the_newest_version_of_active_campaigns_is_judged_by(store):
@@ -259,6 +289,25 @@ def test_the_background_is_drawn_from_the_right_elements(store):
     np.testing.assert_allclose(np.linalg.norm(frames, axis=1), 1, atol=1e-6)
 
 
+def test_the_background_of_a_new_model_is_found_among_many_elements_of_the_old(store):
+    target = _active(store)
+    _write(store, target, 200)
+    seen = [replace(each, embedding_version="v2") for each in _samples(target, 5, start=1000)[0]]
+    store.write(Batch(seen))
+    assert len(store.background("v2", ElementKind.FRAME, limit=4)) == 4
+    assert len(store.background("v2", ElementKind.CROP, limit=5)) == 5
+    assert len(store.background("v1", ElementKind.FRAME, limit=5)) == 5
+
+
+def test_writers_at_the_same_moment_lose_nothing_and_count_each_frame_once(store):
+    target = _active(store)
+    ended = _at_once(*[lambda start=start: _write(store, target, 10, start) for start in (0, 5, 10, 15)])
+    assert ended == [None] * 4
+    assert store.collected(1) == 25
+    assert len(store.deliveries(limit=100)) == 25
+    assert [(c.processed, c.collected) for c in store.counts()] == [(40, 25)]
+
+
 def test_old_elements_go_but_never_those_of_a_sample(store):
     target = _active(store, budget=Budget(0.5, stop_after=2))
     _write(store, target, 10)
@@ -288,6 +337,13 @@ def test_a_claim_is_exclusive_until_it_runs_out_or_is_settled(store):
     assert store.claim("folder", now=30, lease_s=60, limit=9) == []
     assert store.claim("roboflow", now=30, lease_s=60, limit=9) == []
     assert [d.id for d in store.claim("folder", now=70, lease_s=60, limit=9)] == [d.id for d in first]
+
+
+def test_the_longest_due_are_claimed_first_so_that_failing_ones_hold_up_no_other(store):
+    _write(store, _active(store), 3)
+    first, *_ = store.claim("folder", now=10, lease_s=60, limit=1)
+    store.settle(replace(first, attempts=1, due_at=20.0, error="busy"))
+    assert [d.id - first.id for d in store.claim("folder", now=30, lease_s=60, limit=3)] == [1, 2, 0]
 
 
 def test_what_is_sent_stays_sent(store):

@@ -112,6 +112,7 @@ def export(pictures: list[np.ndarray], ids: np.ndarray) -> None:
         found = model(input_ids=tokens, pixel_values=pixels)
     np.savez_compressed(
         OUT / "tiny-clip" / "expected.npz",
+        pixels=as_bytes(pixels.numpy(), processor),
         image=unit(found.image_embeds.numpy()),
         text=unit(found.text_embeds.numpy()),
         ids=ids,
@@ -177,6 +178,14 @@ def save_config(processor: Any) -> None:
     said = json.loads(processor.to_json_string())
     kept = {k: v for k, v in said.items() if k.startswith(("do_", "image_", "size", "crop", "resample", "rescale"))}
     (OUT / "tiny-clip" / "preprocessor_config.json").write_text(json.dumps(kept, indent=2) + "\n")
+
+
+def as_bytes(values: np.ndarray, processor: Any) -> np.ndarray:
+    """(n, height, width, 3) uint8: what the image processor resized and cropped, before it normalised."""
+    scaled = values.transpose(0, 2, 3, 1) * np.array(processor.image_std) + np.array(processor.image_mean)
+    whole = np.round(scaled * 255)
+    assert np.abs(scaled * 255 - whole).max() < 0.01
+    return whole.astype(np.uint8)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
