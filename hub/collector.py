@@ -8,7 +8,7 @@ at side by side (on a CPU, one thread a batch beats all threads on one batch), a
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,9 @@ T = TypeVar("T")
 RELOAD_S = 0.5
 HEALTH_S = 1.0
 SWEEP_S = 600.0
+RETRY_S = 5.0
+"""How long a chore that failed rests."""
+
 GATHER_S = 0.005
 """How long a batch waits for more frames after its first."""
 
@@ -105,6 +108,7 @@ class Collector:
         self._thumbnails: dict[str, np.ndarray] = {}
         self._revision = -1
         self._status = Status()
+        self._problems: Mapping[str, str] = {}
         self._decoders = ThreadPoolExecutor(4, "decode")
         self._preparer = ThreadPoolExecutor(1, "prepare")
         self._inference = ThreadPoolExecutor(models.workers, "inference")
@@ -211,8 +215,10 @@ class Collector:
             try:
                 work = await looking
             except ModelError as error:
-                self._say_problem(error.message)
+                self._trouble("models", error)
                 continue
+            if work.seen:
+                self._well("models")
             if work.seen or work.unchanged:
                 await self._in(self._database, self._judge_and_write, work)
 
@@ -226,10 +232,11 @@ class Collector:
                 self._blobs.put(sample.frame_id, jpegs[sample.frame_id])
             new = self._store.write(Batch(work.seen, judged.samples, counts=judged.counts))
         except StoreError as error:
-            self._say_problem(error.message)
+            self._trouble("store", error)
             for seen in work.seen:
                 self._thumbnails.pop(seen.frame.camera, None)
             return
+        self._well("store")
         self._memory = judged.memory
         for sample in new:
             _log.info(
@@ -242,7 +249,6 @@ class Collector:
             frames=self._status.frames + len(work.seen) + sum(work.unchanged.values()),
             inferred=self._status.inferred + len(work.seen),
             samples=self._status.samples + len(new),
-            problem="",
         )
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────
@@ -317,20 +323,35 @@ class Collector:
     def _prune(self, before: float) -> int:
         return self._store.prune(before, limit=1000)
 
-    async def _every(self, period_s: float, chore: Callable[[], object]) -> None:
+    async def _every(self, period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
+        wait_s = period_s
         while True:
-            await asyncio.sleep(period_s)
+            await asyncio.sleep(wait_s)
             try:
-                await chore()  # type: ignore[misc]
+                await chore()
             except BowerbirdError as error:
-                self._say_problem(error.message)
+                self._trouble(chore.__name__, error)
+                wait_s = max(period_s, RETRY_S)  # loading a model that fails costs seconds
+            else:
+                self._well(chore.__name__)
+                wait_s = period_s
 
     # ── edges ────────────────────────────────────────────────────────────────────────────────────────
 
-    def _say_problem(self, problem: str) -> None:
-        if problem != self._status.problem:
-            _log.error("%s", problem)
-        self._status = replace(self._status, problem=problem)
+    def _trouble(self, where: str, error: BowerbirdError) -> None:
+        """Something does not work for now: said once, and shown until it works again."""
+        if self._problems.get(where) != error.message:
+            _log.error("%s", error.message)
+        self._show({**self._problems, where: error.message})
+
+    def _well(self, where: str) -> None:
+        if where in self._problems:
+            _log.info("works again: %s", self._problems[where])
+            self._show({name: said for name, said in self._problems.items() if name != where})
+
+    def _show(self, problems: Mapping[str, str]) -> None:
+        self._problems = problems
+        self._status = replace(self._status, problem="; ".join(problems.values()))
 
     async def _in(self, pool: Executor, call: Callable[..., T], *args: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, call, *args)

@@ -38,11 +38,11 @@ SLOW_S, SLOW_BYTES = 30.0, 30_000
 class Patience:
     """How long to go on. attempts: failures in a row after which we give up. The rest is replaced in tests."""
 
-    attempts: int = ATTEMPTS
     backoff: Backoff = field(default_factory=lambda: Backoff(1.0, 30.0))
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     clock: Callable[[], float] = time.monotonic
+    attempts: int = ATTEMPTS
 
 
 def fetch_model(

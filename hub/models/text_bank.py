@@ -20,7 +20,7 @@ class TextBank:
     def __init__(self, path: Path) -> None:
         """ModelError when the file is no such thing."""
         try:
-            with np.load(path, allow_pickle=False) as bank:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as bank:
                 names, vectors = [str(name) for name in bank["names"]], np.asarray(bank["vecs"], np.float32)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ModelError(f"{path} is no bank of text vectors: {error}", hint="It needs names and vecs.") from error

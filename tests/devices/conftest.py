@@ -23,6 +23,9 @@ HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
 BUILD = Path(os.environ.get("BOWERBIRD_DEVICES_BUILD") or REPO / "build" / "devices")
 
+LOUD = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+"""Environment of a node: what it says arrives, even when it crashes."""
+
 BARS = {  # across colour bars, left to right, as red, green, blue
     "white": (1, 1, 1),
     "yellow": (1, 1, 0),
@@ -160,7 +163,7 @@ def node_command() -> list[str]:
 
 @pytest.fixture
 def node_env() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **LOUD}
 
 
 @pytest.fixture

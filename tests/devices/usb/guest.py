@@ -5,6 +5,7 @@ guest.py [TEST,TEST...]
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -37,6 +38,7 @@ def main() -> None:
     tests = [f"{here}/in_guest.py::{name}" for name in chosen] or [f"{here}/in_guest.py"]
     code = pytest.main(["-q", "-p", "no:cacheprovider", "-o", "timeout=150", *tests], plugins=[Console()])
     print(f"\n@@ {json.dumps({'exit': int(code)})}", flush=True)
+    subprocess.run("dmesg | grep -E 'segfault|traps:|vhci_hcd: (stop|connection|cannot)'", shell=True)
 
 
 main()

@@ -203,14 +203,17 @@ class UvcCamera:
         for at in range(0, len(frame), _PAYLOAD - 2):
             chunk = frame[at : at + _PAYLOAD - 2]
             last = _END_OF_FRAME if at + len(chunk) == len(frame) else 0
-            seq = self._next_request(plug)
-            if seq is None:
-                return False
-            self._reply(plug, seq, 0, bytes([2, _END_OF_HEADER | frame_id | last]) + chunk)
+            payload = bytes([2, _END_OF_HEADER | frame_id | last]) + chunk
+            # Under one lock: a request that is unlinked between its choice and its answer must not be answered.
+            with self._change:
+                seq = self._next_request(plug)
+                if seq is None:
+                    return False
+                self._reply(plug, seq, 0, payload)
         return True
 
     def _next_request(self, plug: socket.socket) -> int | None:
-        with self._change:
-            while self._plug is plug and not self._waiting:
-                self._change.wait(0.5)
-            return self._waiting.popitem(last=False)[0] if self._plug is plug else None
+        """The oldest request that waits for data; None when the plug was pulled. Call it with `_change` held."""
+        while self._plug is plug and not self._waiting:
+            self._change.wait(0.5)
+        return self._waiting.popitem(last=False)[0] if self._plug is plug else None

@@ -18,6 +18,7 @@ import gzip
 import importlib.util
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,11 @@ def save_tokens(texts: list[str], tokenizer: Any) -> None:
 
 def shrink_tokenizer(pack: Path, openai: Any) -> Any:
     """The same tokenizer with its first merges only, in both forms; the embedding table would be 25 MB otherwise."""
-    lines = gzip.open(pack / "bpe_simple_vocab_16e6.txt.gz").read().decode().split("\n")[: MERGES + 1]
-    short = Path("/tmp/bpe_short.txt.gz")  # noqa: S108
-    short.write_bytes(gzip.compress("\n".join(lines).encode()))
-    small = openai.SimpleTokenizer(str(short))
+    merges = gzip.decompress((pack / "bpe_simple_vocab_16e6.txt.gz").read_bytes()).decode().split("\n")
+    with tempfile.NamedTemporaryFile(suffix=".txt.gz") as short:
+        short.write(gzip.compress("\n".join(merges[: MERGES + 1]).encode()))
+        short.flush()
+        small = openai.SimpleTokenizer(short.name)
     file = json.loads((pack / "tokenizer.json").read_text("utf-8"))
     file["model"]["vocab"] = small.encoder
     file["model"]["merges"] = file["model"]["merges"][:MERGES]
@@ -147,7 +149,9 @@ def write_towers(model: Any, pixels: Any, tokens: Any) -> None:
     folder = OUT / "tiny-clip"
     many = {0: "n"}
     texts = {"input_ids": {0: "texts", 1: "length"}, "attention_mask": {0: "texts", 1: "length"}}
-    write(Vision(), (pixels,), folder / "vision_model.onnx", {"pixel_values": many}, ["image_embeds", "last_hidden_state"])
+    write(
+        Vision(), (pixels,), folder / "vision_model.onnx", {"pixel_values": many}, ["image_embeds", "last_hidden_state"]
+    )
     write(Text(), (tokens, mask), folder / "text_model.onnx", texts, ["text_embeds", "last_hidden_state"])
     (OUT / "tiny-joint").mkdir(exist_ok=True)
     write(
@@ -155,10 +159,18 @@ def write_towers(model: Any, pixels: Any, tokens: Any) -> None:
         {"input_ids": texts["input_ids"], "pixel_values": {0: "images"}, "attention_mask": texts["attention_mask"]},
         ["logits_per_image", "logits_per_text", "text_embeds", "image_embeds"],
     )  # fmt: skip
-    write(Unprojected(), (pixels,), OUT / "unprojected.onnx", {"pixel_values": many}, ["last_hidden_state", "pooler_output"])
+    write(
+        Unprojected(),
+        (pixels,),
+        OUT / "unprojected.onnx",
+        {"pixel_values": many},
+        ["last_hidden_state", "pooler_output"],
+    )
 
 
-def write(module: Any, inputs: tuple[Any, ...], path: Path, axes: dict[str, dict[int, str]], outputs: list[str]) -> None:
+def write(
+    module: Any, inputs: tuple[Any, ...], path: Path, axes: dict[str, dict[int, str]], outputs: list[str]
+) -> None:
     import onnx
     import torch
 

@@ -2,6 +2,7 @@
 
 import random
 
+# ruff: noqa: E501, SIM905
 WORDS = (
     "a the photo of cat dog tow truck bird's don't we're I'LL they'd you've I'm red-tailed hawk's U.S.A. 3.14 1,000 "
     "2026 x86_64 night rain 50% $5 @home #tag C++ e-mail http://a.b/c?d=e&f=g snow blurry JPEG antidisestablishment "
@@ -20,14 +21,36 @@ ENTITIES = [
 ]  # fmt: skip
 MENDED = [
     "a bird’s nest", "“quoted” text", "‘single’", "ÃƒÂ©tÃ©", "schÃ¶n", "â€œhiâ€\x9d", "itâ€™s", "l’humanitÃ©", "Ã", "voilÃ  le travail",
-    "\ufeffbom", "\ud83d\ude00", "\ud800 lone", "\udc00", "x\x85y", "soft\u00adhyphen", "\u202emirrored", "\u2066isolate\u2069",
+    "\ufeffbom", "\ud800 lone", "\udc00", "x\x85y", "soft\u00adhyphen", "\u202emirrored", "\u2066isolate\u2069",
 ]  # fmt: skip
 SPACES = [
     "", " ", "\t", "\n\n", " \r\n ", "a\tb\nc", "a\u3000b", "a\u00a0b", "a\u2028b\u2029c", "a\u200bb", "a\u200db", "a\u180eb",
     "  two  spaces  ", "a\x0bb\x0cc", "a\x1cb\x1dc", "a\u205fb\u202fc\u1680d",
 ]  # fmt: skip
-CONTROLS = ["x\x00y\x07z", "\x1b[31mred\x1b[0m", "\x7f", "\x00", "\x9f", "tab\x08", "\ufffe", "\uffff", "\ufffd", "\U0010ffff", "\ue000"]
-SPECIAL = ["<|endoftext|>", "hi <|startoftext|> there", "<|ENDOFTEXT|>", "<|endoftext", "<|pad|>", "</w>", "a</w>b", "<unk>", "Ġ"]
+CONTROLS = [
+    "x\x00y\x07z",
+    "\x1b[31mred\x1b[0m",
+    "\x7f",
+    "\x00",
+    "\x9f",
+    "tab\x08",
+    "\ufffe",
+    "\uffff",
+    "\ufffd",
+    "\U0010ffff",
+    "\ue000",
+]
+SPECIAL = [
+    "<|endoftext|>",
+    "hi <|startoftext|> there",
+    "<|ENDOFTEXT|>",
+    "<|endoftext",
+    "<|pad|>",
+    "</w>",
+    "a</w>b",
+    "<unk>",
+    "Ġ",
+]
 LONG = [
     "word " * 200, "cat," * 76, "cat " * 75, "cat " * 74, "cat " * 76, "cat " * 77, "a" * 500, "🦜" * 200, "猫" * 100, "9" * 300,
     "!" * 300, "don't " * 60, "&amp;" * 100, "owl’s " * 90, "<|endoftext|>" * 90,
@@ -53,6 +76,14 @@ def _mixture(rng: random.Random, pools: list[list[str]]) -> str:
 
 def _characters(rng: random.Random, pools: list[list[str]]) -> str:
     del pools
-    ranges = ((0x20, 0x7F), (0xA0, 0x250), (0x370, 0x52F), (0x2000, 0x2070), (0x2190, 0x27BF), (0x4E00, 0x9FA5), (0x1F300, 0x1F600))
+    ranges = (
+        (0x20, 0x7F),
+        (0xA0, 0x250),
+        (0x370, 0x52F),
+        (0x2000, 0x2070),
+        (0x2190, 0x27BF),
+        (0x4E00, 0x9FA5),
+        (0x1F300, 0x1F600),
+    )
     few = rng.sample(ranges, rng.randint(1, 3))
     return "".join(chr(rng.randrange(*rng.choice(few))) for _ in range(rng.randint(1, 30)))
