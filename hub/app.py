@@ -12,7 +12,7 @@ from functools import cached_property
 
 from hub.blobs import open_blobs
 from hub.campaigns import LEAST_CONFIDENCE
-from hub.collector import Collector, Models
+from hub.collector import Collector
 from hub.forward import Forwarder
 from hub.models.builtin_detector import BuiltinDetector
 from hub.models.builtin_embedder import BuiltinEmbedder
@@ -21,6 +21,7 @@ from hub.models.embedder import load_embedder
 from hub.models.files import Kind, LocalModel
 from hub.models.session import providers
 from hub.models.yolo import load_detector
+from hub.plan import Models
 from hub.poll import Poller
 from hub.protocols import Blobs, Detector, Embedder, Sink, Store
 from hub.settings import Settings

@@ -17,13 +17,12 @@ from typing import TypeVar
 import numpy as np
 
 from hub.blobs import sweep
-from hub.budget import ledger_of, remembered
-from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, needs_of, perceive
+from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
+from hub.plan import Models, Plan, make_plan, stored_ledgers
 from hub.poll import Poller
-from hub.protocols import Blobs, Detector, Embedder, Store, Target
+from hub.protocols import Blobs, Store, Target
 from hub.slots import Slots, Taken
-from hub.target import SeedTarget
-from hub.types import Batch, Frame, Needs, Observation, Version
+from hub.types import Batch, Frame, Observation
 from hub.vision import thumbnail, unchanged
 from shared.errors import BowerbirdError, CameraError, ImageError, ModelError, StoreError
 
@@ -38,29 +37,6 @@ RETRY_S = 5.0
 
 GATHER_S = 0.005
 """How long a batch waits for more frames after its first."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the collector is doing: made anew whenever cameras or campaigns change."""
-
-    targets: Sequence[Target] = ()
-    needs: Needs = Needs()
-    detector: Detector | None = None
-    embedder: Embedder | None = None
-
-
-@dataclass(frozen=True)
-class Models:
-    """How to get the models; each is loaded when a campaign first needs it.
-
-    batch: frames looked at together. workers: batches looked at side by side.
-    """
-
-    detector: Callable[[], Detector]
-    embedder: Callable[[], Embedder]
-    batch: int = 1
-    workers: int = 1
 
 
 @dataclass(frozen=True)
@@ -261,7 +237,7 @@ class Collector:
         cameras = [camera for camera in await self._in(self._database, self._store.cameras) if camera.enabled]
         known = await self._in(self._database, self._store.health)
         versions = await self._in(self._database, self._store.active_versions)
-        plan = await self._in(self._preparer, self._plan_for, versions)
+        plan = await self._in(self._preparer, make_plan, versions, self._models, self._plan, self._indexes)
         # Behind every write that is under way, so that the ledgers are complete.
         await self._in(self._database, self._remember, plan.targets)
         # In the preparing thread, so that no frame meets the thumbnails of the plan before.
@@ -270,30 +246,8 @@ class Collector:
         self._revision = revision
         self._status = replace(self._status, cameras=len(cameras), campaigns=len(plan.targets))
 
-    def _plan_for(self, versions: Sequence[Version]) -> Plan:
-        needs = needs_of(versions)
-        detector = self._models.detector() if needs.detections else None
-        embedder = self._models.embedder() if needs.frame_vector or needs.crop_vectors else None
-        ready = {target.version.id: target for target in self._plan.targets}
-        targets: list[Target] = []
-        for version in versions:
-            if embedder and version.embedding_version not in (None, embedder.version):
-                _log.warning(
-                    "not judged: its seeds were embedded by another model; run: hub campaigns commit %r",
-                    version.campaign,
-                    extra={"campaign": version.campaign},
-                )
-                continue
-            targets.append(ready.get(version.id) or SeedTarget(version, self._indexes))
-        return Plan(targets, needs_of([target.version for target in targets]), detector, embedder)
-
     def _remember(self, targets: Sequence[Target]) -> None:
-        """The ledgers of these campaigns, from their stored samples."""
-        ledgers = dict(self._memory.ledgers)
-        for target in targets:
-            campaign, budget = target.version.campaign_id, target.version.budget
-            newest = self._store.taken_by(campaign, limit=remembered(budget))
-            ledgers[campaign] = ledger_of(reversed(newest), budget, taken=self._store.collected(campaign))
+        ledgers = {**self._memory.ledgers, **stored_ledgers(self._store, targets)}
         self._memory = Memory(ledgers, self._memory.states)
 
     def _adopt(self, plan: Plan) -> None:

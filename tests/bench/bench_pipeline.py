@@ -31,11 +31,12 @@ from hub import campaigns as life
 from hub.app import inference_plan
 from hub.blobs import open_blobs
 from hub.campaigns import Draft, Pictures
-from hub.collector import Collector, Models
+from hub.collector import Collector
 from hub.models.embedder import load_embedder
 from hub.models.session import open_session
 from hub.models.yolo import load_detector
 from hub.pipeline import decode_all, perceive
+from hub.plan import Models
 from hub.store import open_store
 from hub.triggers.detection import Detection
 from hub.triggers.similarity import Similarity

@@ -11,9 +11,10 @@ import pytest
 
 from hub import campaigns as life
 from hub.blobs import open_blobs
-from hub.collector import Collector, Models
+from hub.collector import Collector
 from hub.models.embedder import load_embedder
 from hub.models.yolo import load_detector
+from hub.plan import Models
 from hub.store import open_store
 from hub.triggers.detection import Detection
 from hub.triggers.similarity import Similarity

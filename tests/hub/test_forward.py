@@ -1,5 +1,7 @@
 """Deliveries: each sample reaches each destination once, whatever dies on the way."""
 
+import contextlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ import pytest
 from pycocotools.coco import COCO
 
 from hub.blobs import open_blobs
-from hub.forward import BACKOFF, BATCH, LEASE_S, LONGEST_S, REST_S, Drained, Forwarder, attempt
+from hub.forward import ABREAST, BACKOFF, BATCH, LEASE_S, LONGEST_S, REST_S, Drained, Forwarder, attempt
 from hub.sinks.folder import FolderSink
 from hub.store import open_store
 from hub.types import Delivery, DeliveryState, Frame, Sample
@@ -191,27 +193,41 @@ def test_a_mistake_in_a_destination_does_not_end_the_deliveries(forwarder, outbo
 
 
 def test_a_claim_that_ran_out_meanwhile_is_left_to_others(forwarder, outbox, clock):
+    other = Told()
+
     class Slow(Told):
+        """So slow at its first sample that somebody else has delivered everything meanwhile."""
+
+        first = threading.Lock()
+
         def send(self, sample, jpeg):
-            clock.now += LEASE_S / 3
+            if self.first.acquire(blocking=False):
+                clock.now += LEASE_S + 1
+                forwarder(other).drain()
             return super().send(sample, jpeg)
 
-    sink = Slow()
-    while forwarder(sink).drain().tried:
-        pass
-    clock.now += LEASE_S
-    forwarder(Told()).drain()
+    slow = Slow()
+    forwarder(slow).drain()
+    assert len(other.got) == 10
+    assert len(slow.got) <= ABREAST, "only what was under way already"
     assert outbox.delivery_counts()[DeliveryState.SENT] == 10
 
 
 # ── the loop ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@contextlib.contextmanager
 def _running(forwarder):
+    """It runs in a thread of its own; then it is told to stop, and does."""
     stop = threading.Event()
     thread = threading.Thread(target=forwarder.run, args=(stop,))
     thread.start()
-    return stop, thread
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=20)
+    assert not thread.is_alive()
 
 
 def _until(true, seconds=10.0):
@@ -223,10 +239,8 @@ def _until(true, seconds=10.0):
 
 def test_a_forwarder_that_is_stopped_empties_the_outbox_first(forwarder, outbox):
     sink = Told(pause_s=0.05)
-    stop, thread = _running(forwarder(sink))
-    stop.set()
-    thread.join(timeout=10)
-    assert not thread.is_alive()
+    with _running(forwarder(sink)):
+        pass
     assert len(sink.got) == 10
     assert sink.flushes
 
@@ -236,30 +250,25 @@ def test_many_deliveries_are_flushed_together(tmp_path, clock):
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     sink = Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-    stop, thread = _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5))
-    _until(lambda: len(sink.got) == 60)
-    assert sink.flushes <= 1
-    clock.now += 10
-    _until(lambda: sink.flushes == 2)
-    time.sleep(0.6)
-    assert sink.flushes == 2, "there was nothing new"
-    stop.set()
-    thread.join()
+    with _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5)):
+        _until(lambda: len(sink.got) == 60)
+        assert sink.flushes <= 1
+        clock.now += 10
+        _until(lambda: sink.flushes == 2)
+        time.sleep(0.6)
+        assert sink.flushes == 2, "there was nothing new"
     store.close()
 
 
 def test_a_slow_destination_holds_up_no_other(tmp_path):
     fill(tmp_path, 20, ("slow", "quick"))
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    slow, quick = Told(pause_s=0.4), Told()
+    slow, quick = Told(pause_s=0.3), Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-    stop, thread = _running(
-        Forwarder(store, blobs, {"slow": slow, "quick": quick}, clock=time.time, random=lambda: 0.5)
-    )
-    _until(lambda: len(quick.got) == 20)
-    assert len(slow.got) < 20
-    stop.set()
-    thread.join()
+    sinks = {"slow": slow, "quick": quick}
+    with _running(Forwarder(store, blobs, sinks, clock=time.time, random=lambda: 0.5)):
+        _until(lambda: len(quick.got) == 20)
+        assert len(slow.got) < 20
     assert len(slow.got) == 20
     store.close()
 
@@ -277,12 +286,10 @@ def test_a_database_that_fails_for_a_while_does_not_end_the_loop(tmp_path, outbo
 
     store, sink = Flaky(), Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-    stop, thread = _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5))
-    _until(lambda: "away" in caplog.text)
-    store.cut = False
-    _until(lambda: len(sink.got) == 10)
-    stop.set()
-    thread.join()
+    with _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5)):
+        _until(lambda: "away" in caplog.text)
+        store.cut = False
+        _until(lambda: len(sink.got) == 10)
     assert caplog.text.count("away") == 1
 
 
@@ -308,12 +315,12 @@ def _check_whole(root: Path, frames: list[str]) -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_before_any_of_its_steps_it_loses_nothing_and_sends_nothing_twice(tmp_path):
+    (tmp_path / "before").mkdir()
+    frames = fill(tmp_path / "before", 2)
     step, now, done = 0, 1000.0, False
     while not done:
         step += 1
-        root = tmp_path / str(step)
-        root.mkdir()
-        frames = fill(root, 2)
+        root = Path(shutil.copytree(tmp_path / "before", tmp_path / str(step)))
         done = forward(root, now=now, die_at_step=step)
         assert forward(root, now=now + LEASE_S + 1)
         _check_whole(root, frames)
@@ -331,22 +338,21 @@ root = Path(sys.argv[1])
 store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
 sinks = {"folder": FolderSink(root / "datasets")}
 blobs = open_blobs(f"file://{root / 'frames'}")
-print("ready", flush=True)
 Forwarder(store, blobs, sinks, clock=time.time, random=random.random, lease_s=0.5).run(threading.Event())
 """
 
 
 def test_killed_again_and_again_at_any_moment_it_loses_nothing_and_sends_nothing_twice(tmp_path):
     frames = fill(tmp_path, 80)
-    for wait_s in (0.02, 0.05, 0.1, 0.03, 0.15, 0.07):
-        child = subprocess.Popen([sys.executable, "-c", _FORWARD, str(tmp_path)], stdout=subprocess.PIPE)
-        assert child.stdout is not None
-        child.stdout.readline()
-        time.sleep(wait_s)
-        child.kill()
-        child.communicate()
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    assert 0 < store.delivery_counts()[DeliveryState.SENT] < 80, "it was killed in the middle"
+    sent = []
+    for arrived in (3, 13, 23, 33, 43, 53):
+        child = subprocess.Popen([sys.executable, "-c", _FORWARD, str(tmp_path)])
+        _until(lambda n=arrived: len(list((tmp_path / "datasets").rglob("*.jpg"))) >= n, 30)
+        child.kill()
+        child.wait()
+        sent.append(store.delivery_counts()[DeliveryState.SENT])
+    assert 0 < sent[0] < 80, "it was killed in the middle"
     blobs, sinks = open_blobs(f"file://{tmp_path / 'frames'}"), {SINK: FolderSink(tmp_path / "datasets")}
     later = time.time() + 10
     Forwarder(store, blobs, sinks, clock=lambda: later, random=lambda: 0.5).drain()

@@ -59,21 +59,28 @@ def test_every_photo_gets_the_vector_of_the_reference(tower: Session, photos: li
     assert least_cosine(tower, lambda image: CLIP([image])[0], photos) >= 0.99999
 
 
-def test_large_pictures_full_of_detail_get_nearly_that_vector(tower: Session, photos: list[Image]) -> None:
+@pytest.mark.parametrize(("mirrored", "least"), [(False, 0.99999), (True, 0.9995)])
+def test_large_pictures_full_of_detail_get_that_vector(
+    tower: Session, photos: list[Image], mirrored: bool, least: float
+) -> None:
+    """Up to 8 times the target exactly, above it nearly."""
     tiles = [cv2.resize(photo, (640, 480), interpolation=cv2.INTER_AREA) for photo in photos[:18]]
     walls = [np.vstack([np.hstack(tiles[i : i + 3]) for i in (k, k + 3, k + 6)]) for k in (0, 9)]
-    assert walls[0].shape == (1440, 1920, 3)
-    assert least_cosine(tower, lambda image: CLIP([image])[0], walls) >= 0.9995
+    if mirrored:
+        walls = [np.hstack([w, w[:, ::-1]]) for w in walls]
+        walls = [np.vstack([w, w[::-1]]) for w in walls]
+    assert walls[0].shape == ((2880, 3840, 3) if mirrored else (1440, 1920, 3))
+    assert least_cosine(tower, lambda image: CLIP([image])[0], walls) >= least
 
 
 def test_bytes_are_those_of_the_reference_implementation() -> None:
-    """What transformers' CLIPImageProcessorPil made of the drawn pictures; the one 9 times too large may differ."""
+    """What transformers' CLIPImageProcessorPil made of the drawn pictures; one is 9 times too large."""
     theirs = np.load(TINY / "expected.npz")["pixels"].astype(int)
     prepare = read_preprocessing(TINY / "preprocessor_config.json")
     for image, expected in zip(pictures(), theirs, strict=True):
         difference = np.abs(prepare.resized(image).astype(int) - expected)
-        assert difference.max() <= (8 if min(image.shape[:2]) >= 128 else 1), image.shape
-        assert difference.mean() < 1
+        assert difference.max() <= (4 if min(image.shape[:2]) >= 8 * 32 else 1), image.shape
+        assert difference.mean() < 0.5
 
 
 @pytest.mark.parametrize(
