@@ -269,7 +269,7 @@ class Collector:
         while await self._in(self._database, self._prune, before):  # noqa: ASYNC110  # nobody could set an event
             await asyncio.sleep(0.05)  # lets a batch be written between two small deletions
 
-        await self._in(self._database, self._sweep_blobs)
+        await asyncio.to_thread(self._sweep_blobs)  # a large store takes long to list, and writing must go on
 
     def _sweep_blobs(self) -> int:
         return sweep(self._blobs, self._store.blob_keys(), now=self._now())
