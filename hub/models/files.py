@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from hub.models.layout import find_parts
 from hub.models.session import Session, open_session
 from shared.errors import ModelError
 
@@ -77,22 +78,16 @@ def local_model(path: Path, *, origin: Path | None = None) -> LocalModel:
 
 def image_tower(path: Path) -> Path:
     """The file that takes pictures: the path itself, or the one in a model folder that is no text tower."""
-    if not path.is_dir():
-        return path
-    towers = [f for f in sorted(path.glob("*.onnx")) if "text" not in f.stem.lower()]
-    if not towers:
-        raise ModelError(f"{path} holds no .onnx file that takes pictures", hint="See hub/models/README.md.")
-    return next((f for f in towers if "vis" in f.stem.lower()), towers[0])
+    return find_parts(path).image if path.is_dir() else path
 
 
 def kind_of(session: Session) -> Kind:
-    """A detector takes one picture and gives boxes (three axes); an embedder gives rows of numbers (two)."""
-    takes_pictures = len(session.inputs) >= 1 and len(session.inputs[0].shape) == 4
-    if takes_pictures and any(len(p.shape) == 3 for p in session.outputs[:1]):
-        return "detector"
-    if any(len(p.shape) == 4 for p in session.inputs) and any(len(p.shape) == 2 for p in session.outputs):
+    """An embedder takes pictures and gives a row of numbers each (two axes); a detector gives boxes (three)."""
+    if not any(len(port.shape) == 4 for port in session.inputs):
+        return "unknown"
+    if any(len(port.shape) == 2 for port in session.outputs):
         return "embedder"
-    return "unknown"
+    return "detector" if len(session.inputs) == 1 and len(session.outputs[0].shape) == 3 else "unknown"
 
 
 def _candidates(folder: Path) -> Iterator[Path]:

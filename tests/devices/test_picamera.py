@@ -46,7 +46,7 @@ def node_command(root: Path) -> list[str]:
 
 @pytest.fixture
 def node_env(sensor: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "SENSOR": str(sensor)}
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1", "SENSOR": str(sensor)}
 
 
 def test_the_picture_is_what_the_sensor_sees(serve: Any, read_bars: Any, bars: Any) -> None:
