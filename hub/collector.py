@@ -83,6 +83,7 @@ class Collector:
         self._memory = Memory()
         self._thumbnails: dict[str, np.ndarray] = {}
         self._revision = -1
+        self._looked_again_at = 0.0
         self._status = Status()
         self._problems: Mapping[str, str] = {}
         self._decoders = ThreadPoolExecutor(4, "decode")
@@ -192,6 +193,7 @@ class Collector:
                 work = await looking
             except ModelError as error:
                 self._trouble("models", error)
+                self._look_again()
                 continue
             if work.seen:
                 self._well("models")
@@ -209,8 +211,7 @@ class Collector:
             new = self._store.write(Batch(work.seen, judged.samples, counts=judged.counts))
         except StoreError as error:
             self._trouble("store", error)
-            for seen in work.seen:
-                self._thumbnails.pop(seen.frame.camera, None)
+            self._look_again()
             return
         self._well("store")
         self._memory = judged.memory
@@ -254,10 +255,19 @@ class Collector:
         before = {target.version.id for target in self._plan.targets}
         if {target.version.id for target in plan.targets} - before:
             # A campaign that is new must see each scene once, however still it is.
-            self._thumbnails.clear()
-            self._poller.forget()
+            self._forget_scenes()
         self._plan = plan
         _log.info("judging for %d campaigns", len(plan.targets))
+
+    def _look_again(self) -> None:
+        """A batch was lost: let every scene count as new, however still it is, but not at every poll."""
+        if self._now() >= self._looked_again_at + RETRY_S:
+            self._looked_again_at = self._now()
+            self._forget_scenes()
+
+    def _forget_scenes(self) -> None:
+        self._thumbnails.clear()
+        self._poller.forget()
 
     async def _report_health(self) -> None:
         health = self._poller.health()

@@ -155,6 +155,14 @@ def test_where_no_picture_can_be_stored_it_says_so_goes_on_polling_and_recovers(
     assert all(sample.frame_id in hub.blobs for sample in store.samples())
 
 
+def test_a_still_scene_that_could_not_be_stored_is_looked_at_again(hub, store, cameras, tmp_path):
+    (tmp_path / "frames").write_text("a file where the folder should be")
+    store.add_camera(Camera("still", f"{cameras.url}/same", 0.1))
+    hub.activate("all")
+    hub.run(lambda: hub.collector.status.problem, _done((tmp_path / "frames").unlink), store.samples)
+    assert len(store.samples()) == 1
+
+
 def _nothing_half_written(store) -> None:
     assert store.samples() == []
     assert store.deliveries() == []
