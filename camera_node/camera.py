@@ -268,9 +268,7 @@ class Camera:
         turn.damaged += 1
         log.debug("skipped a damaged picture: %s", error)
         if turn.damaged >= MAX_DAMAGED:
-            raise CameraError(
-                "unavailable", f"unavailable: {turn.damaged} damaged pictures in a row: {error.message}"
-            )
+            raise CameraError("unavailable", f"unavailable: {turn.damaged} damaged pictures in a row: {error.message}")
 
     def _publish(self, turn: _Turn, jpeg: bytes, clock: float, live: bool) -> None:
         taken_at = time.time() - (time.monotonic() - clock)

@@ -63,9 +63,7 @@ def serve(verbose: bool, **flags: Any) -> None:
     if not settings.token and settings.host not in ("127.0.0.1", "::1", "localhost"):
         click.echo("Everybody on this network can see it; --token keeps others out.", err=True)
     patience = Patience(idle_s=settings.idle_seconds)
-    Server(
-        lambda: Camera(opener, settings.wanted, patience), listener, name=settings.name, token=settings.token
-    ).run()
+    Server(lambda: Camera(opener, settings.wanted, patience), listener, name=settings.name, token=settings.token).run()
 
 
 @cli.command()

@@ -26,9 +26,7 @@ def kernel_says_synchronised() -> bool | None:
     return None if state < 0 else bool(state != _TIME_ERROR)
 
 
-def clock_synchronised(
-    kernel: Callable[[], bool | None] = kernel_says_synchronised, run: Path = Path("/run")
-) -> bool:
+def clock_synchronised(kernel: Callable[[], bool | None] = kernel_says_synchronised, run: Path = Path("/run")) -> bool:
     """Whether timestamps may be given.
 
     Yes when the kernel or systemd-timesyncd says so, and where nobody can say (not Linux, a container that may not

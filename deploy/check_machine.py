@@ -12,9 +12,7 @@ def missing() -> list[str]:
     debian = "sudo apt-get install"
     lines = []
     if sys.version_info < (3, 11):  # noqa: UP036  # this runs before anything checked it
-        lines.append(
-            f"Python 3.11 or newer is needed, this is {platform.python_version()}: make PYTHON=python3.12 …"
-        )
+        lines.append(f"Python 3.11 or newer is needed, this is {platform.python_version()}: make PYTHON=python3.12 …")
     if importlib.util.find_spec("ensurepip") is None:
         lines.append(f"Python's venv module is missing: {debian} python3-venv")
     if not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "c++", "g++", "clang++") if name):

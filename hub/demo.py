@@ -39,9 +39,7 @@ def footage(env: Mapping[str, str]) -> list[str]:
     films = _replayable(folder) if folder.is_dir() else []
     if chosen and not films:
         raise InvalidInput(f"HUB_DEMO_FOOTAGE: {folder} holds neither films nor folders of pictures")
-    return [f"folder:{film}?fps=5" for film in films[:CAMERAS]] or [
-        f"pattern?scene={n}" for n in range(1, CAMERAS + 1)
-    ]
+    return [f"folder:{film}?fps=5" for film in films[:CAMERAS]] or [f"pattern?scene={n}" for n in range(1, CAMERAS + 1)]
 
 
 def _replayable(folder: Path) -> list[Path]:

@@ -67,9 +67,7 @@ def _model(hub: Hub, kind: Kind) -> Iterator[Finding]:
     if found is None:
         said = hub.detector().name if kind == "detector" else hub.embedder().name
         name = "yolox-nano" if kind == "detector" else "clip-vit-b32"
-        limits = (
-            "it finds people only, and roughly" if kind == "detector" else "it sees no meaning and reads no text"
-        )
+        limits = "it finds people only, and roughly" if kind == "detector" else "it sees no meaning and reads no text"
         yield Finding(kind, "warning", f"{said}: {limits}", f"Get a real one: hub models fetch {name}")
         return
     report = check_model(found.path, device=hub.settings.device)

@@ -78,9 +78,7 @@ class Poller:
         self.ticks: deque[Tick] = deque(maxlen=10_000)
         """The newest polls of all cameras: how punctual the poller is."""
 
-    async def set_cameras(
-        self, cameras: Sequence[Camera], known: Mapping[str, CameraHealth] | None = None
-    ) -> None:
+    async def set_cameras(self, cameras: Sequence[Camera], known: Mapping[str, CameraHealth] | None = None) -> None:
         """Poll these and no others. Cameras that stay as they were are not disturbed.
 
         known: health at the last run, whose counters go on counting; used for cameras that are new to this poller.

@@ -63,6 +63,4 @@ def _match(seen: Sequence[Observation], target: Target) -> list[Matches | None]:
     found = target.nearest(rows)
     ends = np.cumsum([len(observation.vectors) for observation in seen])
     starts = [0, *ends[:-1]]
-    return [
-        Matches(found.value[a:b], found.cosine[a:b], found.seed[a:b]) for a, b in zip(starts, ends, strict=True)
-    ]
+    return [Matches(found.value[a:b], found.cosine[a:b], found.seed[a:b]) for a, b in zip(starts, ends, strict=True)]

@@ -115,9 +115,7 @@ def _find(
             return env[name], name
     if field.name in table:
         if field.metadata.get("secret") and file and file.stat().st_mode & 0o077:
-            mistakes.append(
-                f"{file}: holds {field.name}, a secret, but others can read the file: run chmod 600 {file}"
-            )
+            mistakes.append(f"{file}: holds {field.name}, a secret, but others can read the file: run chmod 600 {file}")
         return table[field.name], f"{file}: {field.name}"
     return None
 

@@ -72,9 +72,7 @@ def segment(taken_at: float, orientation: int) -> bytes:
     original = moment.strftime("%Y:%m:%d %H:%M:%S").encode().rjust(19, b"0") + b"\0"
     first_at, second_at = 8, 8 + 2 + 2 * 12 + 4
     values_at = second_at + 2 + 4 * 12 + 4
-    first = struct.pack(
-        ">HHHLHxxHHLLL", 2, _ORIENTATION, _SHORT, 1, orientation, _EXIF_POINTER, _LONG, 1, second_at, 0
-    )
+    first = struct.pack(">HHHLHxxHHLLL", 2, _ORIENTATION, _SHORT, 1, orientation, _EXIF_POINTER, _LONG, 1, second_at, 0)
     second = struct.pack(
         ">HHHL4sHHLLHHLLHHLLL", 4, _VERSION, _UNDEFINED, 4, b"0232", _ORIGINAL, _ASCII, 20, values_at,
         _OFFSET, _ASCII, 7, values_at + 20, _SUBSECOND, _ASCII, 7, values_at + 27, 0,

@@ -293,9 +293,7 @@ async def _multipart(server: "HostileCameras", request: Request, writer: Writer)
     answer(writer, kind="multipart/x-mixed-replace; boundary=frame", length=None)
     while True:
         data = server.next_picture()
-        writer.write(
-            b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data)
-        )
+        writer.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n%s\r\n" % (len(data), data))
         await writer.drain()
         await asyncio.sleep(0.05)
 

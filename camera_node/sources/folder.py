@@ -39,9 +39,7 @@ def _files(path: Path) -> list[Path]:
         if file.suffix.lower() in IMAGES | VIDEOS:
             found.append(file)
         if len(found) > MAX_FILES:
-            raise InvalidInput(
-                f"{path} holds more than {MAX_FILES:,} images and videos", hint="Name a smaller one."
-            )
+            raise InvalidInput(f"{path} holds more than {MAX_FILES:,} images and videos", hint="Name a smaller one.")
     return sorted(found)
 
 

@@ -119,9 +119,7 @@ def _open(device: str) -> cv2.VideoCapture:
     if not os.access(path, os.R_OK | os.W_OK):
         message = f"no device: not allowed to open {path}"
         raise CameraError("no device", message, hint="Add this user to the group video.")
-    raise CameraError(
-        "unavailable", f"unavailable: {path} can't be opened; it is in use, or no camera", hint=_HINT
-    )
+    raise CameraError("unavailable", f"unavailable: {path} can't be opened; it is in use, or no camera", hint=_HINT)
 
 
 _HINT = "List cameras with: v4l2-ctl --list-devices"

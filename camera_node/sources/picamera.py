@@ -35,9 +35,7 @@ INSTALL = (
 def prepare(argument: str, wanted: Wanted) -> Opener:
     """argument: number of the camera, "" for the first."""
     if argument and not argument.isdigit():
-        raise InvalidInput(
-            f"picamera:{argument} is not a number", hint="Write picamera, or picamera:1 for the second."
-        )
+        raise InvalidInput(f"picamera:{argument} is not a number", hint="Write picamera, or picamera:1 for the second.")
     modules = _import()
     return lambda: open_camera(modules, int(argument or 0), wanted)
 
@@ -100,9 +98,7 @@ def _configure(modules: _Modules, camera: Any, wanted: Wanted) -> None:
         main={"size": size, "format": "YUV420"},
         # Full range, as a JPEG has it; the default for video looks washed out in one.
         colour_space=modules.libcamera.ColorSpace.Sycc(),
-        controls={"FrameRate": wanted.fps or DEFAULT_FPS}
-        if "FrameDurationLimits" in camera.camera_controls
-        else {},
+        controls={"FrameRate": wanted.fps or DEFAULT_FPS} if "FrameDurationLimits" in camera.camera_controls else {},
     )
     camera.configure(configuration)
     camera.options["quality"] = wanted.quality
@@ -120,9 +116,7 @@ class EncodedByHardware:
         quality = modules.encoders.Quality
         steps = ((50, quality.LOW), (75, quality.MEDIUM), (90, quality.HIGH))
         step = next((step for limit, step in steps if wanted.quality <= limit), quality.VERY_HIGH)
-        camera.start_recording(
-            modules.encoders.MJPEGEncoder(), modules.outputs.FileOutput(self._newest), quality=step
-        )
+        camera.start_recording(modules.encoders.MJPEGEncoder(), modules.outputs.FileOutput(self._newest), quality=step)
 
     def grab(self) -> float:
         return self._newest.wait()

@@ -30,9 +30,7 @@ def prepare(argument: str, wanted: Wanted) -> Opener:
     """argument: the URL."""
     parts = urlsplit(argument)
     if parts.scheme not in SCHEMES or not parts.hostname:
-        raise InvalidInput(
-            f"{redact(argument)!r} is no video URL", hint=f"It begins with {', '.join(SCHEMES[:6])}."
-        )
+        raise InvalidInput(f"{redact(argument)!r} is no video URL", hint=f"It begins with {', '.join(SCHEMES[:6])}.")
     if _is_page(parts.hostname):
         if importlib.util.find_spec("yt_dlp") is None:
             raise InvalidInput(

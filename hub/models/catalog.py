@@ -155,9 +155,7 @@ def list_models(search: Sequence[Path]) -> list[Listing]:
     local = [m for folder in dict.fromkeys(search) for m in models_in(folder)]
     here = {m.name for m in local}
     return [_found(m) for m in local] + [
-        Listing(c.name, c.kind, "not fetched", c.licence, None, c.bytes, c.note)
-        for c in CATALOG
-        if c.name not in here
+        Listing(c.name, c.kind, "not fetched", c.licence, None, c.bytes, c.note) for c in CATALOG if c.name not in here
     ]
 
 

@@ -225,9 +225,7 @@ def _literal(text: str) -> Any:
 
 
 def _wrong(session: Session, looks_like: str) -> ModelError:
-    return ModelError(
-        f"{session.path.name} can't be used as a detector: it looks like {looks_like}", hint=_KNOWN_HEADS
-    )
+    return ModelError(f"{session.path.name} can't be used as a detector: it looks like {looks_like}", hint=_KNOWN_HEADS)
 
 
 def _shown(shape: tuple[int | None, ...]) -> str:

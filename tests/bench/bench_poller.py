@@ -43,9 +43,7 @@ def snapshot(size: int = SIZE) -> bytes:
     image = cv2.GaussianBlur(noise, (0, 0), 1.2)
     options = (cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, q])[1].tobytes() for q in range(95, 5, -1))
     jpeg = next(data for data in options if len(data) < size - 16)
-    return (
-        jpeg[:2] + struct.pack(">HH8s", 0xFFFE, 10, b"") + jpeg[2:-2] + bytes(size - 12 - len(jpeg)) + b"\xff\xd9"
-    )
+    return jpeg[:2] + struct.pack(">HH8s", 0xFFFE, 10, b"") + jpeg[2:-2] + bytes(size - 12 - len(jpeg)) + b"\xff\xd9"
 
 
 class Snapshots(asyncio.Protocol):
@@ -189,9 +187,7 @@ async def run(url: str, count: int, seconds: float, transport: httpx.AsyncBaseTr
     failed = sum(health.failed for health in poller.health())
     taker.cancel()
     await poller.close()
-    began, over = (
-        np.percentile([getattr(t, name) for t in ticks], [50, 99]) * 1000 for name in ("began_s", "over_s")
-    )
+    began, over = (np.percentile([getattr(t, name) for t in ticks], [50, 99]) * 1000 for name in ("began_s", "over_s"))
     verdict = "yes" if over[1] < TARGET_LATE_S * 1000 and len(ticks) / wall > 0.99 * count else "NO"
     return (
         f"{count:6} {len(ticks) / wall:9.0f} {began[0]:9.1f} {began[1]:9.1f} {over[0]:10.1f} {over[1]:10.1f}"

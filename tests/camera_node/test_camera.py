@@ -168,9 +168,7 @@ def test_pictures_that_nobody_asks_for_are_not_retrieved(device: Device, camera_
     assert device.retrieved <= 2
 
 
-def test_rare_pictures_are_retrieved_so_that_nobody_has_to_wait_for_the_next(
-    device: Device, camera_on: Make
-) -> None:
+def test_rare_pictures_are_retrieved_so_that_nobody_has_to_wait_for_the_next(device: Device, camera_on: Make) -> None:
     device.fps = 4.0
     camera = camera_on(device.open, Patience(idle_s=5))
     camera.snapshot()

@@ -276,9 +276,7 @@ def test_auto_without_any_camera_is_no_device(no_cameras: None) -> None:
     assert "--source" in caught.value.hint
 
 
-@pytest.mark.parametrize(
-    "spec", ["opencv:0x1", "picamera:front", "folder:", "auto:1", "stream:x", "pattern:?x=1", ""]
-)
+@pytest.mark.parametrize("spec", ["opencv:0x1", "picamera:front", "folder:", "auto:1", "stream:x", "pattern:?x=1", ""])
 def test_a_source_that_cannot_be_right_is_refused_before_anything_is_opened(spec: str) -> None:
     with pytest.raises(InvalidInput):
         prepare(spec, Wanted())

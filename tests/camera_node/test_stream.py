@@ -142,9 +142,7 @@ def test_a_video_file_plays_at_its_own_speed(server: VideoServer, camera_at: Cal
     assert level(camera.snapshot().jpeg) - first == pytest.approx(5 * 12, abs=26)
 
 
-def test_a_stream_that_breaks_off_is_503_and_comes_back(
-    server: VideoServer, camera_at: Callable[..., Camera]
-) -> None:
+def test_a_stream_that_breaks_off_is_503_and_comes_back(server: VideoServer, camera_at: Callable[..., Camera]) -> None:
     camera = camera_at(f"{server.url}/live")
     assert camera.snapshot().live
     server.up = False

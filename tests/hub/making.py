@@ -28,9 +28,7 @@ def observation(
     *found: tuple[str, float], vectors: Any = None, content: str = "a", camera: str = "porch", at: float = 1000.0
 ) -> Observation:
     rows = np.zeros((0, 0), np.float32) if vectors is None else unit(vectors)
-    return Observation(
-        frame(content, camera, at), (640, 480), detections(*found), rows, "v1" if len(rows) else None
-    )
+    return Observation(frame(content, camera, at), (640, 480), detections(*found), rows, "v1" if len(rows) else None)
 
 
 def seed(vector: Any, name: str = "seed", kind: SeedKind = SeedKind.IMAGE) -> Seed:

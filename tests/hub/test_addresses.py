@@ -9,9 +9,7 @@ from shared.errors import CameraError, InvalidInput
 
 
 def infos(*addresses: str) -> list[tuple[object, ...]]:
-    return [
-        (socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in addresses
-    ]
+    return [(socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, 80)) for a in addresses]
 
 
 @pytest.mark.parametrize("address", ["192.168.1.5", "10.0.0.1", "8.8.8.8", "127.0.0.1", "::1", "fd12::5"])
@@ -105,9 +103,7 @@ def test_credentials_are_taken_out_of_what_is_requested():
 
 def test_forbidden_addresses_of_a_name_are_left_out():
     found = asyncio.run(
-        resolve(
-            "porch", 80, AddressRules(), lookup=lambda *_, **__: infos("fe80::1", "192.168.1.5", "192.168.1.5")
-        )
+        resolve("porch", 80, AddressRules(), lookup=lambda *_, **__: infos("fe80::1", "192.168.1.5", "192.168.1.5"))
     )
     assert found == [(socket.AF_INET, "192.168.1.5")]
 
@@ -115,9 +111,7 @@ def test_forbidden_addresses_of_a_name_are_left_out():
 def test_a_name_that_leads_only_to_forbidden_addresses_is_refused():
     with pytest.raises(CameraError, match=r"evil\.example \(169\.254\.169\.254\)") as caught:
         asyncio.run(
-            resolve(
-                "evil.example", 80, AddressRules(), lookup=lambda *_, **__: infos("169.254.169.254", "fe80::1")
-            )
+            resolve("evil.example", 80, AddressRules(), lookup=lambda *_, **__: infos("169.254.169.254", "fe80::1"))
         )
     assert caught.value.reason == "forbidden-address"
 

@@ -42,9 +42,7 @@ def test_an_index_is_built_once_and_used_again(tmp_path, vectors):
     assert check(path, 200, 16, "v1") == ""
 
 
-@pytest.mark.parametrize(
-    "damage", ["truncated", "flipped", "missing", "no sidecar", "broken sidecar", "other model"]
-)
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing", "no sidecar", "broken sidecar", "other model"])
 def test_a_damaged_index_is_built_again(tmp_path, vectors, damage):
     path, sidecar = tmp_path / "a.ann", tmp_path / "a.ann.json"
     open_index(path, vectors, "v1")

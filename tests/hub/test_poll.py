@@ -174,9 +174,7 @@ def test_frames_arrive_in_order_with_their_camera_and_count():
         await until(lambda: len(seen.frames) >= 5)
 
     seen, health = polling(script, transport=camera.transport)
-    assert [(f.camera, f.seq, f.jpeg) for f in seen.frames[:5]] == [
-        ("porch", i + 1, PICTURES[i]) for i in range(5)
-    ]
+    assert [(f.camera, f.seq, f.jpeg) for f in seen.frames[:5]] == [("porch", i + 1, PICTURES[i]) for i in range(5)]
     assert (health["porch"].state, health["porch"].failed) == ("up", 0)
     assert health["porch"].last_frame_at == pytest.approx(time.time(), abs=5)
 
@@ -224,9 +222,7 @@ def test_forgetting_brings_the_same_picture_once_more():
 
 def test_an_etag_that_cannot_be_sent_back_is_left_alone():
     camera = Scripted(
-        lambda number, request: httpx.Response(
-            200, content=PICTURES[number % 40], headers=[(b"ETag", b'"\xff\xe9"')]
-        )
+        lambda number, request: httpx.Response(200, content=PICTURES[number % 40], headers=[(b"ETag", b'"\xff\xe9"')])
     )
 
     async def script(poller, seen):
@@ -272,9 +268,7 @@ def test_a_failing_camera_is_asked_less_and_less_and_is_back_at_full_rate_at_onc
         await until(lambda: state(poller) == ("up", ""))
         await until(lambda: len(at) >= 20)
 
-    _, health = polling(
-        script, transport=Scripted(answer).transport, backoff=Backoff(0.05, 0.4), random=lambda: 0.9
-    )
+    _, health = polling(script, transport=Scripted(answer).transport, backoff=Backoff(0.05, 0.4), random=lambda: 0.9)
     gaps = [b - a for a, b in pairwise(at)]
     assert gaps[3] > 0.08
     assert gaps[3] < gaps[4] < gaps[5]

@@ -28,9 +28,7 @@ def test_headers_of_a_picture() -> None:
 
 
 def test_a_clock_that_is_not_set_gives_no_dates() -> None:
-    headers = to_headers(
-        camera="porch", etag="b00t-7", taken_at=12.0, age_s=0.25, length=1, clock_synchronised=False
-    )
+    headers = to_headers(camera="porch", etag="b00t-7", taken_at=12.0, age_s=0.25, length=1, clock_synchronised=False)
     assert "X-Timestamp" not in headers
     assert "Last-Modified" not in headers
     assert headers["X-Frame-Age-Ms"] == "250"

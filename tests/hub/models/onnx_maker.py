@@ -26,9 +26,7 @@ def constant_model(
     tensor += _bytes(8, b"answer") + _bytes(9, value.tobytes())
     node = _bytes(1, b"answer") + _bytes(2, b"output0") + _bytes(4, b"Identity")
     graph = _bytes(1, node) + _bytes(2, b"g") + _bytes(5, tensor)
-    graph += _bytes(11, _port("images", input_type, input_shape)) + _bytes(
-        12, _port("output0", FLOAT, value.shape)
-    )
+    graph += _bytes(11, _port("images", input_type, input_shape)) + _bytes(12, _port("output0", FLOAT, value.shape))
     model = _number(1, 8) + _bytes(7, graph) + _bytes(8, _bytes(1, b"") + _number(2, 17))
     for key, text in (metadata or {}).items():
         model += _bytes(14, _bytes(1, key.encode()) + _bytes(2, text.encode()))

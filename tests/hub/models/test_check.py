@@ -61,9 +61,7 @@ def test_scores_that_are_no_numbers_fail(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vector", "complaint"), [(np.ones((3, 8)), "same vector"), (np.zeros((3, 8)), "zero")], ids=["same", "zero"]
 )
-def test_an_embedder_that_cannot_tell_pictures_apart_fails(
-    tmp_path: Path, vector: np.ndarray, complaint: str
-) -> None:
+def test_an_embedder_that_cannot_tell_pictures_apart_fails(tmp_path: Path, vector: np.ndarray, complaint: str) -> None:
     report = check_model(constant_model(tmp_path / "e.onnx", vector, input_shape=(3, 3, 8, 8)))
     assert not report.ok and complaint in report.message
 

@@ -44,9 +44,7 @@ def same(a: Detections, b: Detections, pixels: float = 0.5) -> bool:
 
 
 @pytest.mark.parametrize("name", DETECTORS)
-def test_every_model_finds_the_bird_the_cat_and_the_dogs(
-    models_dir: Path, photos: dict[str, Image], name: str
-) -> None:
+def test_every_model_finds_the_bird_the_cat_and_the_dogs(models_dir: Path, photos: dict[str, Image], name: str) -> None:
     found = detector(models_dir, name, confidence=0.3).detect(list(photos.values()))
     assert [seen.label[0] for seen in found] == ["bird", "cat", "dog"]
     assert all((np.diff(seen.confidence) <= 0).all() for seen in found)

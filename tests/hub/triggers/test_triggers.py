@@ -61,9 +61,7 @@ def test_a_frame_without_crops_scores_zero():
     assert _similar(Similarity(ElementKind.CROP), vectors=[[1, 0, 0]]).value == 0.0
 
 
-@pytest.mark.parametrize(
-    "trigger", [Detection(("bird",), 0.2), Similarity(ElementKind.CROP, ("car",), 0.4, "cosine")]
-)
+@pytest.mark.parametrize("trigger", [Detection(("bird",), 0.2), Similarity(ElementKind.CROP, ("car",), 0.4, "cosine")])
 def test_a_trigger_survives_its_trip_through_json(trigger):
     assert from_json(to_json(trigger)) == trigger
 
