@@ -204,13 +204,13 @@ async def _take(slots: Slots) -> None:
         await slots.take(16, 0.005)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--counts", default="250,500,750,1000,1500,2000,2500")
     parser.add_argument("--seconds", type=float, default=12)
     parser.add_argument("--transports", default=",".join(TRANSPORTS))
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     if options.serve:
         pin(0)
         return asyncio.run(serve())
