@@ -1,7 +1,9 @@
 """`hub run`: the main job. `hub collect` is the same without the web app."""
 
 import asyncio
+import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -58,9 +60,14 @@ def _allow_many_connections() -> None:
 def say_where_to_look(hub: Hub) -> None:
     """What is being used, and where samples go."""
     say(f"data      {hub.settings.data_dir}")
-    say(f"samples   {hub.settings.datasets}   (hub samples list)")
+    say(f"samples   {hub.settings.datasets}   ({_own_name()} samples list)")
     for line in hub.model_lines():
         say(line)
+
+
+def _own_name() -> str:
+    """This command as the person can type it: by its path where it is not on the PATH."""
+    return "hub" if shutil.which("hub") else os.path.relpath(sys.argv[0])
 
 
 async def _until_signalled(hub: Hub) -> None:
