@@ -9,7 +9,7 @@ import pytest
 
 import camera_node.sources
 from camera_node.settings import Settings as NodeSettings
-from hub.cli import cli
+from hub.cli.main import cli
 from hub.settings import Settings
 from hub.sinks import SINKS
 from hub.triggers import TRIGGERS

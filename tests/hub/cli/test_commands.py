@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from hub.cli import cli
+from hub.cli.main import cli
 
 
 class Result:
