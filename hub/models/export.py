@@ -1,4 +1,4 @@
-"""From a trained Ultralytics checkpoint (.pt) to the ONNX file the hub runs. Needs the optional `export` extra."""
+"""From a trained Ultralytics checkpoint (.pt) to the ONNX file the hub runs. Needs the optional `ultralytics` extra."""
 
 import contextlib
 import importlib
@@ -17,9 +17,9 @@ OPSET = 17
 """Understood by every onnxruntime since 1.12."""
 
 INSTALL = (
-    "Install it, without the several GB of CUDA that plain `pip install ultralytics` draws:\n"
-    "  pip install torch==2.13.0 onnx onnxslim pillow pyyaml requests psutil polars matplotlib\n"
-    "  pip install --no-deps torchvision==0.28.0 ultralytics ultralytics-thop"
+    "In a virtual environment of its own, first PyTorch's CPU builds (https://pytorch.org/get-started/locally),\n"
+    "without which several GB of CUDA come along:  torch==2.13.0 torchvision==0.28.0\n"
+    "then:  pip install 'bowerbird[hub,ultralytics]'"
 )
 
 _QUIET = {"YOLO_OFFLINE": "true", "YOLO_AUTOINSTALL": "false", "YOLO_VERBOSE": "false"}

@@ -88,13 +88,12 @@ build_picamera() {
     cp -L /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
     cp -L /etc/resolv.conf "$root/etc/resolv.conf"
     mkdir -p "$root"/opt/{glue,lib,frames} "$root/src"
-    [ -e "$root/opt/node/bin/python" ] || in_root python3 -m venv --system-site-packages /opt/node
-    in_root /opt/node/bin/pip install -q picamera2 click flask gunicorn opencv-python-headless
-    # The command and its metadata; the code itself comes from the checkout, through PYTHONPATH.
+    in_root python3 -m venv --clear --system-site-packages /opt/node
+    # The command, its metadata and what it needs; the code itself comes from the checkout, through PYTHONPATH.
     rm -rf "$root/tmp/node"
     mkdir "$root/tmp/node"
     (cd "$here/../.." && cp -r pyproject.toml README.md LICENSE camera_node shared "$root/tmp/node/")
-    in_root /opt/node/bin/pip install -q --no-deps --force-reinstall /tmp/node
+    in_root /opt/node/bin/pip install -q picamera2 /tmp/node
     cp "$here/picamera/fakedmabuf.c" "$root/opt/lib/"
     in_root gcc -shared -fPIC -O1 -o /opt/lib/fakedmabuf.so /opt/lib/fakedmabuf.c -ldl
     local pipelines=$root/usr/share/libcamera/pipeline

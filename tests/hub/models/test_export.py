@@ -23,7 +23,7 @@ def test_a_missing_checkpoint_is_said_to_be_missing(tmp_path: Path) -> None:
 def test_without_ultralytics_the_error_has_the_commands_to_install_it(models_dir: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not installed") as caught:
         export_pt(models_dir / "detectors/yolov8n_dequantised.pt", tmp_path)
-    assert "--no-deps torchvision==0.28.0 ultralytics" in caught.value.hint
+    assert "bowerbird[hub,ultralytics]" in caught.value.hint
     assert not list(tmp_path.iterdir())
 
 
