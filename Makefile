@@ -31,6 +31,7 @@ e2e: setup  ## cameras, hub and disasters for real; minutes
 	$(BIN)/pytest -m e2e $(ARGS)
 
 test-devices: setup  ## USB and Pi cameras without the hardware; installs Debian packages
+	tests/devices/setup.sh
 	$(BIN)/pytest -m devices tests/devices $(ARGS)
 
 lint: setup  ## style, layers, types

@@ -36,10 +36,10 @@ need() {
     apt-get install -y -qq --no-install-recommends "${absent[@]}" >/dev/null
 }
 
-# Runs a builder unless its result is newer than everything it is made from.
+# Runs a builder unless its result is newer than all it is made from (the pytest files are not).
 cached() {
     local stamp=$build/$1.built sources=$2
-    if [ -e "$stamp" ] && [ -z "$(find "$here/setup.sh" "$here/$sources" -newer "$stamp" -type f -not -name '*.py')" ]; then
+    if [ -e "$stamp" ] && [ -z "$(find "$here/setup.sh" "$here/$sources" "$here/../../pyproject.toml" -newer "$stamp" -type f -not -name '*.py')" ]; then
         return
     fi
     say "building $1"
