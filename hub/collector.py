@@ -99,7 +99,7 @@ class Collector:
     async def run(self, stop: asyncio.Event) -> None:
         """Poll, judge and write until `stop` is set; then finish what is in flight."""
         decoded: asyncio.Queue[Work | None] = asyncio.Queue(1)
-        perceived: asyncio.Queue[asyncio.Future[Work] | None] = asyncio.Queue(self._models.workers)
+        perceived: asyncio.Queue[asyncio.Future[Work] | None] = asyncio.Queue(self._models.workers + 1)
         await self._reload()
         stages = [
             asyncio.create_task(self._feed(decoded, stop), name="feed"),
@@ -177,8 +177,11 @@ class Collector:
     async def _perceive(
         self, source: asyncio.Queue[Work | None], out: asyncio.Queue[asyncio.Future[Work] | None]
     ) -> None:
-        """Look at batches side by side, as many as there are workers, and pass them on in order."""
-        free = asyncio.Semaphore(self._models.workers)
+        """Look at batches side by side, as many as there are workers, and pass them on in order.
+
+        One more is always handed in, so that a worker that is done has its next batch at once.
+        """
+        free = asyncio.Semaphore(self._models.workers + 1)
         loop = asyncio.get_running_loop()
         while (work := await source.get()) is not None:
             await free.acquire()

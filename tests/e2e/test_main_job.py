@@ -83,7 +83,11 @@ def job(tmp_path_factory, models_dir, data_dir):
     }
     hub = Hub(root / "data", models_dir)
     hub.data_dir.mkdir()
-    hub.env |= {"HUB_THREADS": "1", "HUB_DETECTOR": str(models_dir / "detectors" / "yolov8n_dynamic.onnx")}
+    hub.env |= {
+        "HUB_THREADS": "1",
+        "HUB_BATCH": "1",
+        "HUB_DETECTOR": str(models_dir / "detectors" / "yolov8n_dynamic.onnx"),
+    }
     _seed_pictures(footage["gate"], root / "cars", models_dir)
     with contextlib.ExitStack() as stack:
         for name, each in footage.items():
@@ -154,7 +158,7 @@ def offline(job):
     store.close()
     seeds = np.stack([seed.vector for seed in version.seeds])
     calibration = version.calibrations["image"]
-    # As many threads as the hub's: another number rounds otherwise, and a box that falls on the other side of a
+    # As many threads and frames at once as the hub's: another number rounds otherwise, and a box that falls on the other side of a
     # pixel is another crop.
     detector = load_detector(models_dir / "detectors" / "yolov8n_dynamic.onnx", confidence=0.05, threads=1)
     embedder = load_embedder(models_dir / "clip-student", threads=1)
