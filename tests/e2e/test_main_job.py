@@ -158,8 +158,8 @@ def offline(job):
     store.close()
     seeds = np.stack([seed.vector for seed in version.seeds])
     calibration = version.calibrations["image"]
-    # As many threads and frames at once as the hub's: another number rounds otherwise, and a box that falls on the other side of a
-    # pixel is another crop.
+    # As many threads and frames at once as the hub's: another number rounds otherwise, and a box that falls on the
+    # other side of a pixel is another crop.
     detector = load_detector(models_dir / "detectors" / "yolov8n_dynamic.onnx", confidence=0.05, threads=1)
     embedder = load_embedder(models_dir / "clip-student", threads=1)
     assert embedder.version == version.embedding_version
