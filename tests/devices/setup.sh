@@ -79,7 +79,7 @@ build_picamera() {
         rm -rf "$root"
         mkdir -p "$root"
         debootstrap --variant=minbase --include=ca-certificates,gcc,libc6-dev,libcamera-ipa,libcap-dev,libcap2,linux-libc-dev,psmisc,python3-dev,python3-libcamera,python3-numpy,python3-pil,python3-venv \
-            trixie "$root" http://deb.debian.org/debian >"$build/picamera/debootstrap.log" 2>&1 ||
+            trixie "$root" >"$build/picamera/debootstrap.log" 2>&1 ||
             { tail -n 20 "$build/picamera/debootstrap.log" >&2; return 1; }
         rm -rf "$root"/var/cache/apt/archives/*.deb
         touch "$root/.debian-13"
