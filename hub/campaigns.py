@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 
 from hub.protocols import Blobs, Embedder, Store, Trigger
-from hub.score import calibrate
-from hub.target import stack
+from hub.scorers import SCORERS, fit
+from hub.scorers.examples import examples
 from hub.types import (
     Budget,
-    Calibration,
     Campaign,
     CampaignState,
     ElementKind,
+    Fitted,
     Scope,
     Seed,
     SeedKind,
     Version,
 )
-from hub.vision import DecodeLimits, decode
-from shared.errors import AlreadyExists, ImageError, InvalidInput, NotFound
+from hub.vision import DecodeLimits, crop, decode
+from shared.errors import AlreadyExists, ImageError, InvalidInput, ModelError, NotFound
 
 BACKGROUND = 2_000
 """Stored elements drawn to calibrate a version."""
@@ -88,7 +88,9 @@ def _read_picture(file: Path) -> bytes:
     return data
 
 
-def picture_seeds(pictures: Pictures, kind: SeedKind, blobs: Blobs, embedder: Embedder) -> list[Seed]:
+def picture_seeds(
+    pictures: Pictures, kind: SeedKind, blobs: Blobs, embedder: Embedder, *, negative: bool = False
+) -> list[Seed]:
     """Embed pictures and keep them in the blob store, so that they can be embedded again by another model."""
     seeds: dict[str, Seed] = {}
     for start in range(0, len(pictures.usable), 16):
@@ -97,7 +99,8 @@ def picture_seeds(pictures: Pictures, kind: SeedKind, blobs: Blobs, embedder: Em
         for (name, data), vector in zip(some, vectors, strict=True):
             key = hashlib.blake2b(data, digest_size=16).hexdigest()
             blobs.put(key, data)
-            seeds[key] = Seed(key, kind, name, key, vector, embedder.version)
+            seed_id = f"not-{key}" if negative else key
+            seeds[seed_id] = Seed(seed_id, kind, name, key, vector, embedder.version, negative)
     return list(seeds.values())
 
 
@@ -154,8 +157,25 @@ def check_draft(
         raise InvalidInput("a campaign needs a name of 1 to 100 printable characters")
     if any(campaign.name == draft.name for campaign in store.campaigns()):
         raise AlreadyExists("campaign", draft.name, hint=f"See it with: hub campaigns show {draft.name!r}")
-    _check_budget(draft.budget)
-    _check_trigger(draft, seeded)
+    _check_settings(store, draft, known_labels, sinks)
+    _check_seeded(draft.trigger, seeded)
+
+
+def edit(store: Store, campaign: Campaign, known_labels: Callable[[], Iterable[str]], sinks: Iterable[str]) -> None:
+    """Store changed settings; frames are judged by them from the next commit on. InvalidInput as in `check_draft`."""
+    _check_settings(store, campaign, known_labels, sinks)
+    _check_seeded(campaign.trigger, bool(store.seeds(campaign.name)))
+    store.update_campaign(campaign)
+
+
+def _check_settings(
+    store: Store,
+    draft: Draft | Campaign,
+    known_labels: Callable[[], Iterable[str]],
+    sinks: Iterable[str],
+) -> None:
+    check_budget(draft.budget)
+    _check_trigger(draft)
     names = {camera.name for camera in store.cameras()}
     for camera in draft.scope.cameras:
         if camera not in names:
@@ -170,7 +190,8 @@ def check_draft(
             raise NotFound("label", label, known)
 
 
-def _check_budget(budget: Budget) -> None:
+def check_budget(budget: Budget) -> None:
+    """InvalidInput for a budget that can't be kept."""
     if not 0.0 <= budget.threshold <= 1.0:
         raise InvalidInput(
             f"a threshold lies between 0 and 1, not at {budget.threshold:g}",
@@ -180,38 +201,64 @@ def _check_budget(budget: Budget) -> None:
         raise InvalidInput(f"a duplicate distance lies between 0 and 2, not at {budget.duplicate_distance:g}")
     if budget.stop_after is not None and budget.stop_after < 1:
         raise InvalidInput(f"a campaign can't stop after {budget.stop_after} samples")
-
-
-def _check_trigger(draft: Draft, seeded: bool) -> None:
-    if draft.trigger.wants_seeds and not seeded:
+    if not 0.0 <= budget.variety <= 1.0 or not 0.0 <= budget.control <= 1.0:
+        raise InvalidInput("variety and the control share lie between 0 and 1", hint="Such as --control 0.01.")
+    if budget.burst_s < 0 or budget.duplicate_s < 0:
+        raise InvalidInput("a burst and the time of near-duplicates are seconds, not below 0")
+    if budget.per_camera is not None and (budget.target is None or budget.per_camera < 1):
+        raise InvalidInput("--per-camera shares out a target", hint="Give --target 40/day --per-camera 5.")
+    if budget.variety > 0 and budget.target is None:
+        raise InvalidInput("--variety chooses among the best of a window", hint="Give --target 40/day as well.")
+    if budget.alarms and budget.target:
         raise InvalidInput(
-            f"a {draft.trigger.name} campaign needs an example of what it wants",
+            "--alarms and --target are two ways to say how many",
+            hint="--alarms takes each at once, --target the best when its window closes.",
+        )
+
+
+def _check_seeded(trigger: Trigger, seeded: bool) -> None:
+    if trigger.wants_seeds and not seeded:
+        raise InvalidInput(
+            f"a {trigger.name} campaign needs an example of what it wants",
             hint="Give --seed-images PATH (pictures or a folder of them) or --text PROMPT.",
         )
-    if seeded and not draft.trigger.wants_seeds:
-        raise InvalidInput(f"a {draft.trigger.name} campaign has no use for seeds")
-    if draft.trigger.name == "detection" and draft.budget.threshold < LEAST_CONFIDENCE:
+    if seeded and not trigger.wants_seeds:
+        raise InvalidInput(f"a {trigger.name} campaign has no use for seeds")
+
+
+def _check_trigger(draft: Draft | Campaign) -> None:
+    plain = draft.trigger.name == "detection" and not getattr(draft.trigger, "disagreement", ())
+    if plain and draft.budget.threshold < LEAST_CONFIDENCE and not (draft.budget.target or draft.budget.alarms):
         raise InvalidInput(
             f"a detection threshold of {draft.budget.threshold:g} is below {LEAST_CONFIDENCE:g}",
             hint="Detections less certain than that are noise.",
         )
+    if getattr(draft.trigger, "scorer", "calibrated") not in SCORERS:
+        raise NotFound("scorer", getattr(draft.trigger, "scorer", ""), SCORERS)
 
 
-def commit(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedder], *, now: float) -> Version:
-    """Freeze the campaign's settings and seeds as its next version.
+def commit(
+    store: Store,
+    blobs: Blobs,
+    name: str,
+    embedder: Callable[[], Embedder],
+    *,
+    now: float,
+    re_embed: bool = False,
+) -> Version:
+    """Freeze the campaign's settings and seeds as its next version, and fit its scorer to what the cameras showed.
 
-    Seeds of another embedding version are embedded anew, from their kept pictures and texts. embedder: asked for
-    only when the trigger wants seeds or near-duplicates are told by distance.
+    embedder: asked for only when the trigger wants seeds. re_embed: embed seeds of another embedding version anew,
+    from their kept pictures and texts; else there is a ModelError that says so.
     """
     campaign = store.campaign(name)
     seeds: list[Seed] = []
-    calibrations: dict[str, Calibration] = {}
-    embedding_version = None
+    scorer, embedding_version = None, None
     if campaign.trigger.wants_seeds:
         model = embedder()
         embedding_version = model.version
-        seeds = _current_seeds(store, blobs, name, model)
-        calibrations = _calibrations(store, seeds, campaign.trigger.element, model)
+        seeds = _current_seeds(store, blobs, name, model, re_embed=re_embed)
+        scorer = _fit_scorer(store, campaign, seeds, model)
     return store.commit(
         Version(
             0,
@@ -225,19 +272,24 @@ def commit(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedde
             campaign.tags,
             embedding_version,
             tuple(seeds),
-            calibrations,
+            scorer,
             now,
         )
     )
 
 
-def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder) -> list[Seed]:
+def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder, *, re_embed: bool) -> list[Seed]:
     seeds = store.seeds(name)
     if not seeds:
         raise InvalidInput(f"campaign {name!r} has no seeds", hint=f"Add some: hub campaigns seed {name!r} …")
     stale = [s for s in seeds if s.vector is None or s.embedding_version != embedder.version]
     if not stale:
         return seeds
+    if not re_embed:
+        raise ModelError(
+            f"{len(stale)} of the {len(seeds)} seeds of {name!r} were embedded by another model than {embedder.name}",
+            hint=f"Their pictures and texts are kept. Embed them anew: hub campaigns commit {name!r} --re-embed",
+        )
     anew = {seed.id: _embed_again(seed, blobs, embedder) for seed in stale}
     store.add_seeds(name, list(anew.values()))
     return [anew.get(seed.id, seed) for seed in seeds]
@@ -247,28 +299,29 @@ def _embed_again(seed: Seed, blobs: Blobs, embedder: Embedder) -> Seed:
     if seed.kind is SeedKind.TEXT:
         vector = embedder.embed_text([seed.name])[0]
     else:
-        vector = embedder.embed([decode(blobs.get(seed.blob))])[0]
+        picture = decode(blobs.get(seed.blob))
+        vector = embedder.embed([picture if seed.box is None else crop(picture, np.array(seed.box, np.float32))])[0]
     return replace(seed, vector=vector, embedding_version=embedder.version)
 
 
-def _calibrations(
-    store: Store, seeds: Sequence[Seed], element: ElementKind, embedder: Embedder
-) -> dict[str, Calibration]:
-    background = store.background(embedder.version, element, limit=BACKGROUND)
-    found = {}
-    for kind in ("image", "text"):
-        group = [seed for seed in seeds if (seed.kind is SeedKind.TEXT) == (kind == "text")]
-        if group:
-            vectors = stack(group, embedder.version)
-            best = (background @ vectors.T).max(axis=1) if len(background) else np.zeros(0, np.float32)
-            found[kind] = calibrate(best, embedder.typical[kind])
-    return found
+def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:
+    trigger = campaign.trigger
+    background = store.background(
+        embedder.version,
+        trigger.element,
+        limit=BACKGROUND,
+        cameras=campaign.scope.cameras,
+        labels=getattr(trigger, "labels", ()) if trigger.element is ElementKind.CROP else (),
+        confidence=getattr(trigger, "confidence", 0.0) if trigger.element is ElementKind.CROP else 0.0,
+    )
+    known = examples(seeds, embedder.version, background, embedder.typical, embedder.prior)
+    return fit(getattr(trigger, "scorer", "calibrated"), known)
 
 
 def activate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedder], *, now: float) -> Campaign:
     """Start judging frames by the newest version; a campaign that was never committed is committed first."""
     if store.campaign(name).version == 0:
-        commit(store, blobs, name, embedder, now=now)
+        commit(store, blobs, name, embedder, now=now, re_embed=True)
     store.set_campaign_state(name, CampaignState.ACTIVE)
     return store.campaign(name)
 

@@ -17,12 +17,15 @@ from typing import TypeVar
 import numpy as np
 
 from hub.blobs import sweep
+from hub.campaigns import commit
+from hub.memory import Key, changed, recall, rows_of, without
 from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
-from hub.plan import Models, Plan, make_plan, stored_ledgers
+from hub.plan import Models, Plan, make_plan
 from hub.poll import Poller
-from hub.protocols import Blobs, Store, Target
+from hub.protocols import Blobs, Embedder, Store
+from hub.selection import close
 from hub.slots import Slots, Taken
-from hub.types import Batch, Frame, Observation
+from hub.types import Batch, Frame, Held, Observation, Remembered, Version
 from hub.vision import thumbnail, unchanged
 from shared.errors import BowerbirdError, CameraError, ImageError, ModelError, StoreError
 
@@ -31,6 +34,10 @@ T = TypeVar("T")
 
 RELOAD_S = 0.5
 HEALTH_S = 1.0
+WINDOWS_S = 1.0
+MEMORY_S = 10.0
+"""How often what judging remembers is saved: a collector that is killed forgets no more than this."""
+
 SWEEP_S = 600.0
 RETRY_S = 5.0
 """How long a chore that failed rests."""
@@ -81,6 +88,7 @@ class Collector:
         self._poller = Poller(self._slots)
         self._plan = Plan()
         self._memory = Memory()
+        self._saved: dict[Key, Remembered] = {}
         self._thumbnails: dict[str, np.ndarray] = {}
         self._revision = -1
         self._looked_again_at = 0.0
@@ -109,6 +117,8 @@ class Collector:
         chores = [
             asyncio.create_task(self._every(RELOAD_S, self._reload), name="reload"),
             asyncio.create_task(self._every(HEALTH_S, self._report_health), name="health"),
+            asyncio.create_task(self._every(WINDOWS_S, self._close_windows), name="windows"),
+            asyncio.create_task(self._every(MEMORY_S, self._save), name="memory"),
             asyncio.create_task(self._every(SWEEP_S, self._sweep), name="sweep"),
         ]
         try:
@@ -123,6 +133,7 @@ class Collector:
             await asyncio.gather(*chores, *stages, return_exceptions=True)
             await self._poller.close()
             await self._in(self._database, self._store.record_health, self._poller.health())
+            await self._in(self._database, self._save_memory)
             for pool in (self._decoders, self._preparer, self._inference, self._database):
                 pool.shutdown(wait=True)
 
@@ -209,9 +220,12 @@ class Collector:
         judged = judge(work.seen, work.plan.targets, self._memory, now=now, unchanged=work.unchanged)
         jpegs = {seen.frame.id: seen.frame.jpeg for seen in work.seen}
         try:
-            for sample in judged.samples:
-                self._blobs.put(sample.frame_id, jpegs[sample.frame_id])
-            new = self._store.write(Batch(work.seen, judged.samples, counts=judged.counts))
+            for sample in (*judged.samples, *(held.sample for held in judged.held)):
+                if sample.frame_id in jpegs:  # else it was stored when the sample was held
+                    self._blobs.put(sample.frame_id, jpegs[sample.frame_id])
+            new = self._store.write(
+                Batch(work.seen, judged.samples, counts=judged.counts, held=judged.held, let_go=judged.let_go)
+            )
         except StoreError as error:
             self._trouble("store", error)
             self._look_again()
@@ -241,18 +255,56 @@ class Collector:
         cameras = [camera for camera in await self._in(self._database, self._store.cameras) if camera.enabled]
         known = await self._in(self._database, self._store.health)
         versions = await self._in(self._database, self._store.active_versions)
-        plan = await self._in(self._preparer, make_plan, versions, self._models, self._plan, self._indexes)
+        plan = await self._in(self._preparer, make_plan, versions, self._models, self._plan, self._indexes, self._renew)
         # Behind every write that is under way, so that the ledgers are complete.
-        await self._in(self._database, self._remember, plan.targets)
+        await self._in(self._database, self._remember, plan, {version.campaign_id for version in versions})
         # In the preparing thread, so that no frame meets the thumbnails of the plan before.
         await self._in(self._preparer, self._adopt, plan)
         await self._poller.set_cameras(cameras, known)
         self._revision = revision
         self._status = replace(self._status, cameras=len(cameras), campaigns=len(plan.targets))
 
-    def _remember(self, targets: Sequence[Target]) -> None:
-        ledgers = {**self._memory.ledgers, **stored_ledgers(self._store, targets)}
-        self._memory = Memory(ledgers, self._memory.states)
+    def _renew(self, version: Version, embedder: Embedder) -> Version:
+        """The embedder was changed: embed the seeds anew and go on with a version of its own."""
+        _log.info("embedding the seeds of %r anew by %s", version.campaign, embedder.name)
+        name = version.campaign
+        return commit(self._store, self._blobs, name, lambda: embedder, now=self._now(), re_embed=True)
+
+    def _remember(self, plan: Plan, active: set[int]) -> None:
+        """Start from what is stored, once what only memory knew is stored too. active: campaign ids."""
+        campaigns = {campaign for campaign, _ in self._saved}
+        stored = {(row.campaign_id, row.camera) for each in campaigns for row in self._store.remembered(each)}
+        self._memory = without(self._memory, set(self._saved) - stored)
+        self._save_memory()
+        held = self._store.held()
+        self._close_abandoned([each for each in held if each.sample.campaign_id not in active])
+        versions = [target.version for target in plan.targets]
+        self._memory = recall(self._store, versions, held)
+        self._saved = rows_of(self._memory, versions)
+
+    def _close_abandoned(self, held: Sequence[Held]) -> None:
+        """Take what inactive campaigns held: it was good enough when they stopped."""
+        for campaign, name in sorted({(each.sample.campaign_id, each.sample.campaign) for each in held}):
+            version = self._store.versions(name)[-1]
+            ledger = recall(self._store, [version], held).ledgers[campaign]
+            _, samples = close(ledger, version.budget, version.scope.timezone, now=float("inf"))
+            gone = [each.sample.id for each in held if each.sample.campaign_id == campaign]
+            self._store.write(Batch(samples=samples, let_go=gone))
+
+    async def _save(self) -> None:
+        if await self._in(self._database, self._store.revision) == self._revision:  # else it may just have been reset
+            await self._in(self._database, self._save_memory)
+
+    def _save_memory(self) -> None:
+        now = rows_of(self._memory, [target.version for target in self._plan.targets])
+        if rows := changed(now, self._saved):
+            self._store.remember(rows)
+        self._saved = now
+
+    async def _close_windows(self) -> None:
+        """Windows and bursts end whether or not a frame comes."""
+        if any(ledger.held for ledger in self._memory.ledgers.values()):
+            await self._in(self._database, self._judge_and_write, Work(self._plan))
 
     def _adopt(self, plan: Plan) -> None:
         before = {target.version.id for target in self._plan.targets}

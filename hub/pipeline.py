@@ -4,25 +4,29 @@
 come from the poller's slots, samples go to the store.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from hub import budget
 from hub.budget import Ledger
 from hub.protocols import Detector, Embedder, Target
+from hub.scope import covers
 from hub.score import score
+from hub.selection import changes, close, offer
 from hub.types import (
     Counts,
     Detections,
     ElementKind,
     Frame,
+    Held,
     Image,
     Needs,
     Observation,
     Sample,
+    Scope,
     Score,
     State,
     Version,
@@ -118,10 +122,15 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """Samples selected from a batch, what was counted, and the memory for the next batch."""
+    """Samples selected from a batch, what was counted and is held back, and the memory for the next batch.
+
+    held, let_go: as in `Batch`.
+    """
 
     samples: Sequence[Sample]
     counts: Sequence[Counts]
+    held: Sequence[Held]
+    let_go: Sequence[str]
     memory: Memory
 
 
@@ -135,38 +144,71 @@ def judge(
 ) -> Judged:
     """Score every observation with every target in scope and select within each campaign's budget.
 
+    Windows and bursts that are over are closed, so it is worth calling with no observation at all.
     unchanged: by camera, frames that were polled but are the last one again; they are counted as processed.
     now: Unix seconds, becomes the samples' created_at.
     """
     samples: list[Sample] = []
     counts: list[Counts] = []
+    held: list[Held] = []
+    let_go: list[str] = []
     ledgers, states = dict(memory.ledgers), dict(memory.states)
+    scoped = _Scoped(seen, unchanged or {}, now)
     for target in targets:
-        version = target.version
-        scoped = [s for s in seen if s.frame.camera in version.scope]
-        scores, states[version.campaign_id] = score(scoped, target, states.get(version.campaign_id, {}))
-        ledger = ledgers.get(version.campaign_id, Ledger())
-        kept = []
-        for observation, value in zip(scoped, scores, strict=True):
-            sample, ledger = _select(observation, value, version, ledger, now)
-            kept += [sample] if sample else []
-        ledgers[version.campaign_id] = ledger
-        samples += kept
-        counts += _counts(version, scoped, kept, unchanged or {})
-    return Judged(samples, counts, Memory(ledgers, states))
+        version, campaign = target.version, target.version.campaign_id
+        before = ledgers.get(campaign, Ledger())
+        frames, processed = scoped.of(version.scope)
+        scores, states[campaign] = score(frames, target, states.get(campaign, {}), bar=_bar(version))
+        ledgers[campaign], taken = _select(frames, scores, version, before, now)
+        more, gone = changes(before, ledgers[campaign])
+        samples += taken
+        held += more
+        let_go += gone
+        counts += _counts(version, processed, taken)
+    return Judged(samples, counts, held, let_go, Memory(ledgers, states))
+
+
+class _Scoped:
+    """Which frames lie in a scope, and how many of each camera: worked out once for campaigns of one scope."""
+
+    def __init__(self, seen: Sequence[Observation], unchanged: Mapping[str, int], now: float) -> None:
+        self._seen, self._unchanged, self._now = seen, unchanged, now
+        self._known: dict[Scope, tuple[Sequence[Observation], Mapping[str, int]]] = {}
+
+    def of(self, scope: Scope) -> tuple[Sequence[Observation], Mapping[str, int]]:
+        """The frames, and by camera the number of all that were polled."""
+        if scope not in self._known:
+            frames = [s for s in self._seen if covers(scope, s.frame.camera, s.frame.taken_at)]
+            processed = Counter({c: n for c, n in self._unchanged.items() if n and covers(scope, c, self._now)})
+            processed.update(s.frame.camera for s in frames)
+            self._known[scope] = frames, processed
+        return self._known[scope]
+
+
+def _bar(version: Version) -> float:
+    """Below it a score is of no consequence; 0 where every frame has one: in a tally, or as a control."""
+    budget = version.budget
+    return 0.0 if budget.alarms or budget.control > 0 else budget.threshold
 
 
 def _select(
-    seen: Observation, value: Score, version: Version, ledger: Ledger, now: float
-) -> tuple[Sample | None, Ledger]:
+    frames: Sequence[Observation], scores: Sequence[Score | None], version: Version, ledger: Ledger, now: float
+) -> tuple[Ledger, list[Sample]]:
+    budget, timezone, bar = version.budget, version.scope.timezone, _bar(version)
+    ledger, taken = close(ledger, budget, timezone, now=now)
+    for observation, value in zip(frames, scores, strict=True):
+        if value is None or value.value < bar:
+            continue
+        candidate = _candidate(observation, value, version, now)
+        ledger, released, _ = offer(ledger, budget, timezone, candidate, now=now)
+        taken += released
+    return ledger, taken
+
+
+def _candidate(seen: Observation, value: Score, version: Version, now: float) -> Sample:
     vector = _element_vector(seen, value, version)
     needs = version.trigger.needs
-    decision = budget.decide(
-        value, version.budget, ledger, frame_id=seen.frame.id, taken_at=seen.frame.taken_at, vector=vector
-    )
-    if not decision.keep:
-        return None, ledger
-    sample = Sample(
+    return Sample(
         campaign_id=version.campaign_id,
         campaign=version.campaign,
         version=version.number,
@@ -176,7 +218,7 @@ def _select(
         size_wh=seen.size_wh,
         box=seen.box(value.row),
         score=value,
-        reason=decision.reason,
+        reason="",
         detections=confident(seen.detections, needs.confidence) if needs.detections else seen.detections,
         vector=vector,
         embedding_version=seen.embedding_version if vector is not None else None,
@@ -184,28 +226,19 @@ def _select(
         destinations=version.destinations,
         tags=version.tags,
     )
-    return sample, budget.add(
-        ledger, version.budget, frame_id=seen.frame.id, taken_at=seen.frame.taken_at, vector=vector
-    )
 
 
 def _element_vector(seen: Observation, value: Score, version: Version) -> np.ndarray | None:
     """The vector near-duplicates are told by: the winning crop's for a crop campaign, else the frame's."""
     row = value.row if version.trigger.element is ElementKind.CROP else 0
-    return seen.vectors[row] if row < len(seen.vectors) else None
+    usable = row < len(seen.vectors) and bool(np.isfinite(seen.vectors[row]).all())
+    return seen.vectors[row] if usable else None
 
 
-def _counts(
-    version: Version, scoped: Sequence[Observation], kept: Sequence[Sample], unchanged: Mapping[str, int]
-) -> list[Counts]:
-    processed = {camera: n for camera, n in unchanged.items() if camera in version.scope and n}
-    collected: dict[str, int] = {}
-    for observation in scoped:
-        processed[observation.frame.camera] = processed.get(observation.frame.camera, 0) + 1
-    for sample in kept:
-        collected[sample.camera] = collected.get(sample.camera, 0) + 1
+def _counts(version: Version, processed: Mapping[str, int], taken: Sequence[Sample]) -> list[Counts]:
+    collected = Counter(sample.camera for sample in taken)
     return [
-        Counts(version.campaign_id, version.number, camera, n, collected.get(camera, 0))
+        Counts(version.campaign_id, version.number, camera, n, collected[camera])
         for camera, n in sorted(processed.items())
     ]
 
@@ -215,6 +248,6 @@ def needs_of(versions: Sequence[Version]) -> Needs:
     total = Needs()
     for version in versions:
         total |= version.trigger.needs
-        if version.budget.duplicate_distance > 0:
+        if version.budget.duplicate_distance > 0 or version.budget.variety > 0:
             total |= Needs(frame_vector=True)
     return total

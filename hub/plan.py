@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hub.budget import Ledger, ledger_of, remembered
 from hub.pipeline import needs_of
-from hub.protocols import Detector, Embedder, Store, Target
+from hub.protocols import Detector, Embedder, Target
 from hub.target import SeedTarget
 from hub.types import Needs, Version
+from shared.errors import BowerbirdError
 
 _log = logging.getLogger(__name__)
 
@@ -37,11 +37,18 @@ class Plan:
     embedder: Embedder | None = None
 
 
-def make_plan(versions: Sequence[Version], models: Models, before: Plan, indexes: Path | None) -> Plan:
+def make_plan(
+    versions: Sequence[Version],
+    models: Models,
+    before: Plan,
+    indexes: Path | None,
+    renew: Callable[[Version, Embedder], Version],
+) -> Plan:
     """A plan for these versions. Targets of the plan before are used again.
 
-    A version whose seeds were embedded by another model is left out, with a word on how to mend it. ModelError when
-    a model that is needed can't be loaded.
+    renew: gives the version after one whose seeds were embedded by another model, with seeds embedded anew. Where that
+    can't be done the campaign is left out, with a word on how to mend it. ModelError when a model that is needed
+    can't be loaded.
     """
     needs = needs_of(versions)
     detector = models.detector() if needs.detections else None
@@ -50,21 +57,15 @@ def make_plan(versions: Sequence[Version], models: Models, before: Plan, indexes
     targets: list[Target] = []
     for version in versions:
         if embedder and version.embedding_version not in (None, embedder.version):
-            _log.warning(
-                "not judged: its seeds were embedded by another model; run: hub campaigns commit %r",
-                version.campaign,
-                extra={"campaign": version.campaign},
-            )
-            continue
+            try:
+                version = renew(version, embedder)
+            except BowerbirdError as error:
+                _log.warning(
+                    "not judged: the seeds of %r are of another model and can't be embedded anew: %s",
+                    version.campaign,
+                    error.message,
+                    extra={"campaign": version.campaign},
+                )
+                continue
         targets.append(ready.get(version.id) or SeedTarget(version, indexes))
     return Plan(targets, needs_of([target.version for target in targets]), detector, embedder)
-
-
-def stored_ledgers(store: Store, targets: Sequence[Target]) -> dict[int, Ledger]:
-    """What each target's campaign has taken, by campaign id, from its stored samples."""
-    ledgers = {}
-    for target in targets:
-        campaign, budget = target.version.campaign_id, target.version.budget
-        newest = store.taken_by(campaign, limit=remembered(budget))
-        ledgers[campaign] = ledger_of(reversed(newest), budget, taken=store.collected(campaign))
-    return ledgers

@@ -3,7 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hub.types import (
+    Background,
     Batch,
     Calibration,
     Camera,
@@ -15,10 +19,13 @@ from hub.types import (
     DeliveryState,
     Detections,
     ElementKind,
+    Held,
     Image,
     Matches,
     Needs,
     Observation,
+    Prior,
+    Remembered,
     Sample,
     SampleStatus,
     Score,
@@ -63,6 +70,10 @@ class Embedder(Protocol):
     def typical(self) -> Mapping[str, Calibration]:
         """Where cosines of its vectors lie, by seed kind ("image", "text"): for campaigns without background."""
 
+    @property
+    def prior(self) -> Prior:
+        """What is known of its vectors beforehand."""
+
     def embed(self, images: Sequence[Image]) -> Vectors:
         """(n, dim) unit float32, a row per image; images may differ in size."""
 
@@ -74,6 +85,8 @@ class Trigger(Protocol):
     """A function from what was seen to a score; a frozen dataclass, stored as JSON and shown as a form."""
 
     name: ClassVar[str]
+    capped_by_matches: ClassVar[bool]
+    """Whether its score is never above the best match of a frame, so that only frames with a good one need a look."""
 
     @property
     def element(self) -> ElementKind:
@@ -92,6 +105,13 @@ class Trigger(Protocol):
         state: what the last call for this camera returned, {} at first."""
 
 
+class Scorer(Protocol):
+    """Likeness to a version's seeds, as a score."""
+
+    def score(self, rows: Vectors) -> NDArray[np.float32]:
+        """(n,) in [0, 1] for rows (n, d) unit float32; 0.5 is the boundary, and 1 is a seed itself."""
+
+
 class Target(Protocol):
     """A committed version, ready to be asked."""
 
@@ -99,8 +119,8 @@ class Target(Protocol):
     def version(self) -> Version:
         """What it was made from."""
 
-    def nearest(self, rows: Vectors) -> Matches:
-        """The best seed for each row, (n, d) unit float32."""
+    def match(self, rows: Vectors) -> Matches:
+        """How well each row, (n, d) unit float32, fits the seeds."""
 
 
 class Blobs(Protocol):
@@ -155,6 +175,7 @@ class Store(Protocol):
     def campaigns(self) -> list[Campaign]: ...
     def set_campaign_state(self, name: str, state: CampaignState) -> None: ...
     def add_seeds(self, name: str, seeds: Sequence[Seed]) -> int: ...
+    def remove_seeds(self, name: str, seed_ids: Sequence[str]) -> int: ...
     def seeds(self, name: str) -> list[Seed]: ...
     def commit(self, version: Version) -> Version: ...
     def versions(self, name: str) -> list[Version]: ...
@@ -164,7 +185,20 @@ class Store(Protocol):
 
     # what the collector leaves
     def write(self, batch: Batch) -> list[Sample]:
-        """Elements, samples, deliveries and counters together; returns the samples that were new."""
+        """Elements, samples, deliveries, counters and what is held together; returns the samples that were new.
+
+        A frame counts as processed once for each campaign, however often it is seen.
+        """
+
+    def held(self) -> list[Held]:
+        """Samples that wait for their burst or window, of all campaigns, in the order they came."""
+
+    def remember(self, rows: Sequence[Remembered]) -> None:
+        """Save what judging remembers of cameras, in place of what was saved before."""
+
+    def remembered(self, campaign_id: int) -> list[Remembered]: ...
+    def forget(self, campaign_id: int, camera: str | None = None) -> int:
+        """Drop what judging remembers, of one camera or of all; returns of how many. Grows `revision`."""
 
     def samples(
         self,
@@ -172,6 +206,7 @@ class Store(Protocol):
         campaign: str | None = None,
         status: SampleStatus | None = None,
         camera: str | None = None,
+        control: bool | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> list[Sample]:
@@ -180,14 +215,28 @@ class Store(Protocol):
     def sample(self, sample_id: str) -> Sample: ...
     def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int: ...
     def taken_by(self, campaign_id: int, *, limit: int) -> list[Sample]:
-        """The newest samples of a campaign over all versions, newest first: what its budget must remember."""
+        """The newest samples of a campaign over all versions, newest first: what its budget must remember. Control
+        draws are left out."""
 
     def collected(self, campaign_id: int) -> int:
-        """Samples ever taken by a campaign."""
+        """Samples ever taken by a campaign, control draws left out."""
+
+    def review_counts(self, campaign: str) -> Mapping[tuple[SampleStatus, bool], int]:
+        """Samples of a campaign by status and by whether they are control draws."""
 
     def counts(self, campaign: str | None = None) -> list[Counts]: ...
-    def background(self, embedding_version: str, element: ElementKind, *, limit: int) -> Vectors:
-        """A random draw of stored vectors: what these cameras normally show."""
+    def background(
+        self,
+        embedding_version: str,
+        element: ElementKind,
+        *,
+        limit: int,
+        cameras: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        confidence: float = 0.0,
+    ) -> Background:
+        """A random draw of stored elements: what these cameras normally show. Empty cameras or labels mean any;
+        labels and confidence are those of crops. Of a crop campaign, all stored crops of up to `limit` frames."""
 
     def prune(self, before: float, *, limit: int) -> int:
         """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""

@@ -1,4 +1,4 @@
-"""From cosines to scores, and from an observation and a target to a score. Pure."""
+"""From observations and a target to scores. Pure."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,61 +6,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hub.protocols import Target
-from hub.types import Calibration, Matches, Observation, Score, State
-
-FALSE_POSITIVE_RATE = 0.01
-"""Share of what the cameras normally show that may reach a calibrated score of 0.5."""
-
-LEAST_BACKGROUND = 200
-"""Fewer background elements than this say nothing about a tail of 1 %."""
-
-
-def calibrated(cosine: NDArray[np.float32], calibration: Calibration) -> NDArray[np.float32]:
-    """Scores in [0, 1] for cosines: 0 up to the floor, 0.5 at the boundary, 1 at cosine 1, linear between."""
-    xp = [calibration.floor, calibration.boundary, 1.0]
-    return np.interp(cosine, xp, [0.0, 0.5, 1.0]).astype(np.float32)
-
-
-def calibrate(background: NDArray[np.float32], fallback: Calibration) -> Calibration:
-    """Where a campaign's boundary lies, from the best cosine to its seeds of each background element, (n,).
-
-    The boundary lets FALSE_POSITIVE_RATE of the background through, the floor is its median. With too little
-    background it is `fallback`, the embedder's own typical figures.
-    """
-    if len(background) < LEAST_BACKGROUND:
-        return fallback
-    floor, boundary = (float(q) for q in np.quantile(background, [0.5, 1.0 - FALSE_POSITIVE_RATE]))
-    boundary = min(max(boundary, floor + 1e-3), 1.0 - 1e-3)
-    return Calibration(
-        min(floor, boundary - 1e-3),
-        boundary,
-        f"lets {FALSE_POSITIVE_RATE:.0%} of {len(background)} elements these cameras showed reach 0.5",
-    )
+from hub.types import Matches, Observation, Score, State
 
 
 def score(
-    seen: Sequence[Observation], target: Target, states: Mapping[str, State]
-) -> tuple[list[Score], dict[str, State]]:
+    seen: Sequence[Observation], target: Target, states: Mapping[str, State], *, bar: float = 0.0
+) -> tuple[list[Score | None], dict[str, State]]:
     """Score frames, in order, with one target. states: by camera; the new ones come back.
 
-    All rows of all frames are matched with the seeds in one product.
+    All rows of all frames are matched with the seeds at once. None for a frame that is certain to score below `bar`,
+    and that nobody need explain.
     """
     trigger = target.version.trigger
-    matches = _match(seen, target) if trigger.wants_seeds else [None] * len(seen)
     new: dict[str, State] = dict(states)
-    scores = []
-    for observation, match in zip(seen, matches, strict=True):
-        camera = observation.frame.camera
-        value, new[camera] = trigger.score(observation, match, new.get(camera, {}))
-        scores.append(value)
+    scores: list[Score | None] = [None] * len(seen)
+    matches, starts = _match(seen, target) if trigger.wants_seeds else (None, np.zeros(len(seen) + 1, np.int64))
+    for i in _worth_a_look(matches, starts, bar if trigger.capped_by_matches else 0.0):
+        camera = seen[i].frame.camera
+        own = None if matches is None else _of_frame(matches, int(starts[i]), int(starts[i + 1]))
+        value, state = trigger.score(seen[i], own, new.get(camera, {}))
+        scores[i] = value if np.isfinite(value.value) else Score(0.0, scorer=value.scorer, why="no usable score")
+        if state or camera in new:
+            new[camera] = state
     return scores, new
 
 
-def _match(seen: Sequence[Observation], target: Target) -> list[Matches | None]:
-    if not seen:
-        return []
-    rows = np.concatenate([observation.vectors for observation in seen])
-    found = target.nearest(rows)
-    ends = np.cumsum([len(observation.vectors) for observation in seen])
-    starts = [0, *ends[:-1]]
-    return [Matches(found.value[a:b], found.cosine[a:b], found.seed[a:b]) for a, b in zip(starts, ends, strict=True)]
+def _match(seen: Sequence[Observation], target: Target) -> tuple[Matches, NDArray[np.int64]]:
+    """The matches of all rows, and where each frame's begin (and the last one's end)."""
+    starts = np.concatenate([[0], np.cumsum([len(each.vectors) for each in seen], dtype=np.int64)])
+    rows = [each.vectors for each in seen if len(each.vectors)]
+    return target.match(np.concatenate(rows) if rows else np.zeros((0, 0), np.float32)), starts
+
+
+def _worth_a_look(matches: Matches | None, starts: NDArray[np.int64], bar: float) -> list[int]:
+    """The frames whose best match reaches the bar."""
+    n = len(starts) - 1
+    if matches is None or bar <= 0.0 or not n:
+        return list(range(n))
+    reaching = np.concatenate([[0], np.cumsum(matches.value >= bar)])
+    return [int(i) for i in np.flatnonzero(reaching[starts[1:]] > reaching[starts[:-1]])]
+
+
+def _of_frame(matches: Matches, start: int, end: int) -> Matches:
+    return Matches(matches.value[start:end], lambda i: matches.nearest(start + i))

@@ -5,7 +5,7 @@ Read this, protocols.py and pipeline.py first: they explain the hub.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from hub.protocols import Trigger
 
 __all__ = [
-    "Batch", "Box", "Budget", "Calibration", "Camera", "CameraHealth", "Campaign", "CampaignState", "Counts",
-    "Decision", "Delivery", "DeliveryState", "Detections", "ElementKind", "Frame", "Image", "Matches", "Needs",
-    "Observation", "RateLimit", "Sample", "SampleStatus", "Scope", "Score", "Seed", "SeedKind", "Vectors",
-    "Version",
+    "Background", "Batch", "Box", "Budget", "Calibration", "Camera", "CameraHealth", "Campaign", "CampaignState",
+    "Counts", "Decision", "Delivery", "DeliveryState", "Detections", "ElementKind", "Fitted", "Frame", "Held", "Image",
+    "Linked", "Matches", "Needs", "Observation", "Prior", "RateLimit", "Remembered", "Sample", "SampleStatus", "Scope",
+    "Score", "Seed", "SeedKind", "Stage", "State", "Tally", "Vectors", "Version",
 ]  # fmt: skip
 
 Image = NDArray[np.uint8]
@@ -181,7 +181,8 @@ class Seed:
     """An example of what a campaign wants.
 
     id: hash of its content. name: file name or the text itself. blob: id of its picture, "" for text.
-    vector: (d,) unit float32, or None until embedded.
+    vector: (d,) unit float32, or None until embedded. negative: an example of what it does not want.
+    box: of a sample's crop in its picture, pixels; None for the whole picture.
     """
 
     id: str
@@ -190,46 +191,67 @@ class Seed:
     blob: str = ""
     vector: NDArray[np.float32] | None = None
     embedding_version: str | None = None
+    negative: bool = False
+    box: Box | None = None
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Where a campaign looks. cameras: names; empty means all."""
+    """Where and when a campaign looks; what is empty leaves nothing out.
+
+    cameras: names. hours: (start, end) in minutes of the local day, end excluded; start > end passes midnight.
+    weekdays: 0 is Monday. timezone: IANA name the hours, weekdays and windows go by, "" for UTC.
+    """
 
     cameras: tuple[str, ...] = ()
-
-    def __contains__(self, camera: object) -> bool:
-        return not self.cameras or camera in self.cameras
+    hours: tuple[tuple[int, int], ...] = ()
+    weekdays: tuple[int, ...] = ()
+    timezone: str = ""
 
 
 @dataclass(frozen=True)
 class RateLimit:
-    """At most `count` samples in any `per_s` seconds."""
+    """At most `count` samples in any `per_s` seconds, of the campaign or of each camera."""
 
     count: int
     per_s: float
+    per_camera: bool = False
 
 
 @dataclass(frozen=True)
 class Budget:
     """How much a campaign takes.
 
-    threshold: lowest score selected. limits: all must hold. duplicate_distance: cosine distance to any recent
-    sample of the campaign below which an element is a near-duplicate (0: off). stop_after: total samples.
+    threshold: lowest score selected. limits: all must hold. stop_after: total samples.
+    duplicate_distance: cosine distance to a recent sample of the campaign below which an element is a
+    near-duplicate (0: off). duplicate_s: only of samples taken less than this before or after (0: whenever).
+    burst_s: frames of a camera that qualify less than this apart are one event, and the best of it one sample (0: off).
+    target: the best `count` of each window of `per_s` seconds, held until it closes. per_camera: at most this many of
+    them from one camera. variety: 0 to 1, how much of a window's choice goes by being unlike the others chosen.
+    alarms: so many samples per camera and period; the threshold follows from the camera's recent scores.
+    control: share of all frames drawn at random beside the campaign, to measure its yield and bias by.
     """
 
     threshold: float = 0.5
     limits: tuple[RateLimit, ...] = ()
     duplicate_distance: float = 0.0
     stop_after: int | None = None
+    duplicate_s: float = 0.0
+    burst_s: float = 0.0
+    target: RateLimit | None = None
+    per_camera: int | None = None
+    variety: float = 0.0
+    alarms: RateLimit | None = None
+    control: float = 0.0
 
 
 class CampaignState(StrEnum):
-    """draft: never active. active: judging frames. inactive: keeps what it collected."""
+    """draft: never active. active: judging frames. inactive: keeps what it collected. archived: out of sight, too."""
 
     DRAFT = "draft"
     ACTIVE = "active"
     INACTIVE = "inactive"
+    ARCHIVED = "archived"
 
 
 @dataclass(frozen=True)
@@ -264,11 +286,35 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Prior:
+    """What is known of an embedder's vectors before any camera has shown something.
+
+    text_mean: (d,) mean vector of many texts. concepts: (d, d) covariance of the vectors of many nouns, which says in
+    what directions things differ. None where it is not known, or the embedder understands no text.
+    """
+
+    text_mean: NDArray[np.float32] | None = None
+    concepts: NDArray[np.floating[Any]] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a scorer learned at commit, as plain data; hub/scorers says what it means.
+
+    name: in the SCORERS table. facts: JSON values, for people too. arrays: float32 or float64.
+    """
+
+    name: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
 class Version:
     """An immutable snapshot of a campaign, made by commit. Its seeds and scorer never change.
 
-    calibrations: by seed kind ("image" for every picture, "text"). embedding_version: None when the trigger
-    embeds nothing.
+    scorer: how likeness to the seeds becomes a score; None when the trigger wants no seeds. embedding_version: None
+    when the trigger embeds nothing.
     """
 
     id: int
@@ -282,7 +328,7 @@ class Version:
     tags: tuple[str, ...]
     embedding_version: str | None
     seeds: tuple[Seed, ...]
-    calibrations: Mapping[str, Calibration]
+    scorer: Fitted | None
     created_at: float
 
 
@@ -291,11 +337,13 @@ class Version:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """The best seed of a target for each row asked: value (n,) score in [0, 1], cosine (n,), seed: n ids."""
+    """How well rows fit the seeds of a target: value (n,) in [0, 1].
+
+    nearest: the id of the seed nearest to row i and the cosine to it, looked up only for what is worth explaining.
+    """
 
     value: NDArray[np.float32]
-    cosine: NDArray[np.float32]
-    seed: tuple[str, ...]
+    nearest: Callable[[int], tuple[str, float]]
 
 
 @dataclass(frozen=True)
@@ -331,13 +379,23 @@ class SampleStatus(StrEnum):
     DISCARDED = "discarded"
 
 
+@dataclass(frozen=True)
+class Linked:
+    """A frame that belongs to the same event as a sample, and scored less. value: its score."""
+
+    frame_id: str
+    taken_at: float
+    value: float
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A frame a campaign selected, and the element that won.
 
     box: of the element, pixels. detections: everything found in the frame (for labels). vector: of the element
-    compared for near-duplicates, or None. `id` is campaign:frame, so adding twice is adding once: a frame
-    counts once however often it is seen.
+    compared for near-duplicates, or None. control: drawn at random beside the campaign, whatever its score. linked:
+    the other frames of its burst. `id` is campaign:frame, so adding twice is adding once: a frame counts once however
+    often it is seen.
     """
 
     campaign_id: int
@@ -357,11 +415,54 @@ class Sample:
     created_at: float = 0.0
     destinations: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    control: bool = False
+    linked: tuple[Linked, ...] = ()
 
     @property
     def id(self) -> str:
         """campaign id ":" frame id."""
         return f"{self.campaign_id}:{self.frame_id}"
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """What these cameras normally show. vectors: (n, d) unit float32. frame: (n,) int64, rows of one frame alike."""
+
+    vectors: Vectors
+    frame: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+
+class Stage(StrEnum):
+    """What a held sample waits for: the end of its burst, or the close of its window."""
+
+    BURST = "burst"
+    WINDOW = "window"
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A sample that is chosen only if nothing better comes. until: Unix seconds, when that is known."""
+
+    sample: Sample
+    stage: Stage
+    until: float
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """The recent scores of one camera in one campaign.
+
+    counts: (bins,) float64, a histogram of scores over [0, 1] whose entries fade with time. at: Unix seconds of the
+    newest. since: of the first. seen: frames ever, for the control draw.
+    """
+
+    counts: NDArray[np.float64]
+    at: float = 0.0
+    since: float = 0.0
+    seen: int = 0
 
 
 class DeliveryState(StrEnum):
@@ -403,14 +504,27 @@ class Batch:
     """What one turn of the pipeline leaves behind; written in one transaction.
 
     jpegs: frame id → bytes, for the frames of `samples` (stored before the rows that name them).
-    counts: to be added to the stored ones.
+    counts: to be added to the stored ones. held: samples to hold, or to hold with what changed of them. let_go: ids of
+    held samples that are held no longer, whether they became samples or not.
     """
 
     observations: Sequence[Observation] = ()
     samples: Sequence[Sample] = ()
     jpegs: Mapping[str, bytes] = field(default_factory=dict)
     counts: Sequence[Counts] = ()
+    held: Sequence[Held] = ()
+    let_go: Sequence[str] = ()
 
 
 State = Mapping[str, Any]
 """What a trigger remembers of one camera: plain JSON values and arrays."""
+
+
+@dataclass(frozen=True, eq=False)
+class Remembered:
+    """What judging for one campaign remembers of one camera, as it is stored."""
+
+    campaign_id: int
+    camera: str
+    state: State
+    tally: Tally | None = None

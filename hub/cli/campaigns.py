@@ -1,23 +1,27 @@
 """`hub campaigns`: what to collect."""
 
+import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub import campaigns as life
-from hub.budget import format_limit, parse_limit
+from hub import refine
+from hub.budget import format_limit
 from hub.campaigns import Draft, Pictures
+from hub.cli.campaign_options import budget_of, scope_of, seed_options, setting_options, trigger_of
 from hub.cli.context import Context, json_option, pass_context
-from hub.cli.output import print_facts, print_rows, say, when
+from hub.cli.output import print_facts, print_json, print_rows, say, when
 from hub.protocols import Trigger
+from hub.scope import format_hours, format_weekdays
 from hub.sinks import SINKS
-from hub.triggers import TRIGGERS
-from hub.triggers.detection import Detection
-from hub.triggers.similarity import Similarity
-from hub.types import Budget, Campaign, CampaignState, ElementKind, Scope, Seed, SeedKind
-from shared.errors import InvalidInput
+from hub.standing import standing
+from hub.types import Budget, Campaign, CampaignState, ElementKind, Scope, Seed, SeedKind, Version
+from hub.versions import difference
+from shared.errors import InvalidInput, ModelError, NotFound
 
 
 @click.group()
@@ -25,125 +29,106 @@ def campaigns() -> None:
     """Campaigns: what is worth keeping, and how much of it."""
 
 
-_SEED_OPTIONS = (
-    click.option(
-        "--seed-images",
-        "pictures",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="A picture of what you want, or a folder of them. Repeatable.",
-    ),
-    click.option("--text", "texts", multiple=True, help="What you want, in words. Repeatable."),
-)
-
-
-def _seed_options(command: Any) -> Any:
-    for option in reversed(_SEED_OPTIONS):
-        command = option(command)
-    return command
-
-
 @campaigns.command("create")
 @click.argument("name")
-@click.option("--trigger", type=click.Choice(sorted(TRIGGERS)), default="similarity", show_default=True)
-@click.option(
-    "--element",
-    type=click.Choice([kind.value for kind in ElementKind]),
-    default="frame",
-    show_default=True,
-    help="Compare whole frames, or the crops of what the detector finds.",
-)
-@_seed_options
-@click.option("--labels", default="", help="Comma list of the detector's labels, such as bird,cat.")
-@click.option("--threshold", type=float, default=0.5, show_default=True, help="Lowest score taken.")
-@click.option(
-    "--threshold-kind",
-    type=click.Choice(["score", "cosine"]),
-    default="score",
-    show_default=True,
-    help="score is calibrated so that 0.5 is the boundary; cosine is raw.",
-)
-@click.option("--camera", "cameras", multiple=True, help="Only this camera. Repeatable.")
-@click.option("--tag", "tags", multiple=True, help="A tag its samples carry. Repeatable.")
-@click.option("--limit", "limits", multiple=True, metavar="N/PERIOD", help="Such as 20/hour. Repeatable.")
-@click.option(
-    "--duplicate-distance", type=float, default=0.0, show_default=True,
-    help="Leave out what is nearer than this (cosine distance) to a sample taken before.",
-)  # fmt: skip
-@click.option("--stop-after", type=int, help="Total samples.")
-@click.option("--destination", "destinations", multiple=True, default=["folder"], show_default=True)
+@seed_options
+@setting_options
 @pass_context
-def create(ctx: Context, /, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...], **given: Any) -> None:
+def create(
+    ctx: Context,
+    /,
+    name: str,
+    pictures: tuple[Path, ...],
+    texts: tuple[str, ...],
+    unlike: tuple[Path, ...],
+    **given: Any,
+) -> None:
     """Create a campaign; nothing is collected before it is activated."""
     draft = Draft(
         name,
-        _trigger(given),
-        Scope(tuple(given["cameras"])),
-        Budget(
-            given["threshold"],
-            tuple(parse_limit(limit) for limit in given["limits"]),
-            given["duplicate_distance"],
-            given["stop_after"],
-        ),
-        tuple(given["destinations"]),
+        trigger_of(given),
+        scope_of(given),
+        budget_of(given),
+        tuple(given["destinations"]) or ("folder",),
         tuple(given["tags"]),
     )
     hub = ctx.hub
     labels = lambda: hub.detector().labels  # noqa: E731
     life.check_draft(hub.store, draft, bool(pictures or texts), labels, SINKS)
-    seeds = _embed_seeds(ctx, pictures, texts, draft.trigger)
+    seeds = _embed_seeds(ctx, pictures, texts, unlike, draft.trigger)
     campaign = life.create(hub.store, draft, seeds, known_labels=labels, sinks=SINKS, now=time.time())
-    click.echo(f"Created {campaign.name} with {len(seeds)} seeds. Start it: hub campaigns activate {name!r}")
+    click.echo(f"Created {campaign.name} with {_many(len(seeds), 'seed')}. Start it: hub campaigns activate {name!r}")
 
 
-def _trigger(given: dict[str, Any]) -> Trigger:
-    labels = tuple(label.strip() for label in given["labels"].split(",") if label.strip())
-    if given["trigger"] == Detection.name:
-        if given["element"] != ElementKind.FRAME or given["threshold_kind"] != "score":
-            raise InvalidInput("--element and --threshold-kind are for similarity campaigns")
-        return Detection(labels, confidence=min(given["threshold"], 0.1) or 0.1)
-    element = ElementKind(given["element"])
-    if labels and element is ElementKind.FRAME:
-        raise InvalidInput("labels choose among crops", hint="Add --element crop, or leave --labels out.")
-    scorer = "cosine" if given["threshold_kind"] == "cosine" else "calibrated"
-    return Similarity(element, labels, scorer=scorer)
+@campaigns.command("edit")
+@click.argument("name")
+@setting_options
+@pass_context
+def edit(ctx: Context, /, name: str, **given: Any) -> None:
+    """Change settings; what is not named stays. They count from the next commit on. An empty value clears one."""
+    hub = ctx.hub
+    before = hub.store.campaign(name)
+    after = replace(
+        before,
+        trigger=trigger_of(given, before.trigger),
+        scope=scope_of(given, before.scope),
+        budget=budget_of(given, before.budget),
+        destinations=tuple(given["destinations"]) or before.destinations,
+        tags=tuple(given["tags"]) or before.tags,
+    )
+    if after == before:
+        raise InvalidInput("nothing to change", hint="Name a setting: hub campaigns edit --help")
+    labels = lambda: hub.detector().labels  # noqa: E731
+    life.edit(hub.store, after, labels, SINKS)
+    click.echo(f"Changed {name}. It counts after: hub campaigns commit {name!r}")
 
 
-def _embed_seeds(ctx: Context, paths: tuple[Path, ...], texts: tuple[str, ...], trigger: Trigger) -> list[Seed]:
-    if not paths and not texts:
+def _many(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
+
+
+def _embed_seeds(
+    ctx: Context, paths: tuple[Path, ...], texts: tuple[str, ...], unlike: tuple[Path, ...], trigger: Trigger
+) -> list[Seed]:
+    if not paths and not texts and not unlike:
         return []
-    found = life.read_pictures(paths) if paths else Pictures()
-    for file, why in found.skipped:
+    wanted, unwanted = (life.read_pictures(some) if some else Pictures() for some in (paths, unlike))
+    for file, why in (*wanted.skipped, *unwanted.skipped):
         say(f"left out {file}: {why}")
-    embedder = ctx.hub.embedder()
+    embedder, blobs = ctx.hub.embedder(), ctx.hub.blobs
     kind = SeedKind.CROP if trigger.element is ElementKind.CROP else SeedKind.IMAGE
-    texted = life.text_seeds(texts, embedder)
-    return life.picture_seeds(found, kind, ctx.hub.blobs, embedder) + texted
+    in_words = life.text_seeds(texts, embedder)  # first, since it is soon known to fail
+    return [
+        *life.picture_seeds(wanted, kind, blobs, embedder),
+        *in_words,
+        *life.picture_seeds(unwanted, kind, blobs, embedder, negative=True),
+    ]
 
 
 @campaigns.command("seed")
 @click.argument("name")
-@_seed_options
+@seed_options
 @pass_context
-def seed(ctx: Context, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...]) -> None:
+def seed(ctx: Context, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...], unlike: tuple[Path, ...]) -> None:
     """Add examples. They count from the next commit on."""
     campaign = ctx.hub.store.campaign(name)
     if not campaign.trigger.wants_seeds:
         raise InvalidInput(f"a {campaign.trigger.name} campaign has no use for seeds")
-    if not pictures and not texts:
-        raise InvalidInput("nothing to add", hint="Give --seed-images PATH or --text PROMPT.")
-    added = ctx.hub.store.add_seeds(name, _embed_seeds(ctx, pictures, texts, campaign.trigger))
-    click.echo(f"{added} new seeds. They count after: hub campaigns commit {name!r}")
+    if not pictures and not texts and not unlike:
+        raise InvalidInput("nothing to add", hint="Give --seed-images PATH, --text PROMPT or --not-like PATH.")
+    added = ctx.hub.store.add_seeds(name, _embed_seeds(ctx, pictures, texts, unlike, campaign.trigger))
+    click.echo(f"{_many(added, 'new seed')}. It counts after: hub campaigns commit {name!r}")
 
 
 @campaigns.command("list")
+@click.option("--all", "everything", is_flag=True, help="Archived ones, too.")
 @json_option
 @pass_context
-def list_(ctx: Context, as_json: bool) -> None:
+def list_(ctx: Context, everything: bool, as_json: bool) -> None:
     """Every campaign and what it collected."""
-    rows = [_row(ctx, campaign) for campaign in ctx.hub.store.campaigns()]
+    shown = [c for c in ctx.hub.store.campaigns() if everything or c.state is not CampaignState.ARCHIVED]
     print_rows(
-        rows, as_json=as_json,
+        [_row(ctx, campaign) for campaign in shown], as_json=as_json,
         empty="No campaigns yet. Create one: hub campaigns create birds --trigger detection --labels bird",
     )  # fmt: skip
 
@@ -169,50 +154,147 @@ def _row(ctx: Context, campaign: Campaign) -> dict[str, Any]:
 @json_option
 @pass_context
 def show(ctx: Context, name: str, as_json: bool) -> None:
-    """One campaign, its settings, seeds and versions."""
+    """One campaign: its settings, seeds and versions, what it takes now and how well that went."""
     store = ctx.hub.store
     campaign = store.campaign(name)
-    versions = sorted(store.versions(name), key=lambda version: version.number)
-    newest = versions[-1] if versions else None
+    newest = max(store.versions(name), key=lambda version: version.number, default=None)
+    state = standing(store, campaign)
     print_facts(
         {
             **_row(ctx, campaign),
             "trigger": str(campaign.trigger),
             "element": campaign.trigger.element.value,
-            "cameras": list(campaign.scope.cameras) or "all",
+            **_scope_facts(campaign.scope),
             "tags": list(campaign.tags),
-            "limits": [format_limit(limit) for limit in campaign.budget.limits],
-            "duplicate_distance": campaign.budget.duplicate_distance,
-            "stop_after": campaign.budget.stop_after,
-            "seeds": [s.name for s in store.seeds(name)],
+            **_budget_facts(campaign.budget),
+            "seeds": [f"{'not like ' if s.negative else ''}{s.name}" for s in store.seeds(name)],
             "created": when(campaign.created_at),
-            "versions": [f"{v.number} ({when(v.created_at)}, {len(v.seeds)} seeds)" for v in versions],
             "uncommitted_changes": life.uncommitted(store, campaign),
             "embedding_version": newest.embedding_version if newest else None,
-            "calibration": [
-                f"{kind}: cosine {c.floor:.3f} → 0, {c.boundary:.3f} → 0.5; {c.source}"
-                for kind, c in (newest.calibrations.items() if newest else ())
-            ],
+            "scorer": newest.scorer.name if newest and newest.scorer else None,
+            "calibration": newest.scorer.facts.get("source") if newest and newest.scorer else None,
+            "held": state.held,
+            "thresholds_now": [f"{t.camera}: {t.value:.3f} ({t.source})" for t in state.thresholds],
+            "warming_up": list(state.warming_up),
+            "accepted": state.accepted,
+            "discarded": state.discarded,
+            "control_samples": state.control,
+            "control_accepted": state.control_accepted,
         },
         as_json=as_json,
     )
 
 
+def _scope_facts(scope: Scope) -> dict[str, Any]:
+    return {
+        "cameras": list(scope.cameras) or "all",
+        "hours": format_hours(scope.hours) or "all",
+        "weekdays": format_weekdays(scope.weekdays) or "all",
+        "timezone": scope.timezone or "UTC",
+    }
+
+
+def _budget_facts(budget: Budget) -> dict[str, Any]:
+    facts = asdict(budget)
+    facts["limits"] = [format_limit(limit) for limit in budget.limits]
+    facts["target"] = format_limit(budget.target) if budget.target else None
+    facts["alarms"] = format_limit(budget.alarms) if budget.alarms else None
+    return facts
+
+
+@campaigns.command("versions")
+@click.argument("name")
+@json_option
+@pass_context
+def versions(ctx: Context, name: str, as_json: bool) -> None:
+    """Every version, and what it collected."""
+    counts = ctx.hub.store.counts(name)
+    rows = [
+        {
+            "version": v.number,
+            "committed": when(v.created_at),
+            "seeds": sum(1 for s in v.seeds if not s.negative),
+            "not_like": sum(1 for s in v.seeds if s.negative),
+            "scorer": v.scorer.name if v.scorer else "",
+            "threshold": v.budget.threshold,
+            "processed": sum(c.processed for c in counts if c.version == v.number),
+            "collected": sum(c.collected for c in counts if c.version == v.number),
+            "embedding_version": v.embedding_version or "",
+        }
+        for v in ctx.hub.store.versions(name)
+    ]
+    print_rows(rows, as_json=as_json, empty=f"No version yet. Make the first: hub campaigns commit {name!r}")
+
+
+@campaigns.command("diff")
+@click.argument("name")
+@click.argument("before", type=int, required=False)
+@click.argument("after", type=int, required=False)
+@json_option
+@pass_context
+def diff(ctx: Context, name: str, before: int | None, after: int | None, as_json: bool) -> None:
+    """What changed from one version to another; without numbers, from the last but one to the last."""
+    known = {v.number: v for v in ctx.hub.store.versions(name)}
+    last = after if after is not None else max(known, default=0)
+    first = before if before is not None else last - 1
+    for number in (first, last):
+        if number not in known:
+            raise NotFound("version", str(number), [str(n) for n in known])
+    found = difference(known[first], known[last])
+    if as_json:
+        print_json(asdict(found))
+        return
+    click.echo(f"{name}: version {found.before} → {found.after}")
+    for change in found.changes:
+        click.echo(f"  {change.what}: {change.before} → {change.after}")
+    for mark, names in (("+", found.added), ("-", found.removed)):
+        for each in names:
+            click.echo(f"  {mark} seed {each}")
+    if not (found.changes or found.added or found.removed):
+        click.echo("  nothing")
+
+
 @campaigns.command("commit")
 @click.argument("name")
+@click.option("--re-embed", is_flag=True, help="Embed seeds of another model anew, from their pictures and texts.")
 @pass_context
-def commit(ctx: Context, name: str) -> None:
+def commit(ctx: Context, name: str, re_embed: bool) -> None:
     """Freeze settings and seeds as the next version; an active campaign uses it within two seconds."""
     hub = ctx.hub
-    version = life.commit(hub.store, hub.blobs, name, hub.embedder, now=time.time())
-    click.echo(f"{name} is at version {version.number}.")
+    try:
+        version = life.commit(hub.store, hub.blobs, name, hub.embedder, now=time.time(), re_embed=re_embed)
+    except ModelError as error:
+        if re_embed or "--re-embed" not in error.hint or not sys.stdin.isatty():
+            raise
+        click.confirm(f"{error.message}. Embed them anew?", abort=True, err=True)
+        version = life.commit(hub.store, hub.blobs, name, hub.embedder, now=time.time(), re_embed=True)
+    _say_version(version)
+
+
+def _say_version(version: Version) -> None:
+    click.echo(f"{version.campaign} is at version {version.number}.")
+    if version.scorer:
+        say(f"Scores: {version.scorer.facts.get('source', version.scorer.name)}.")
+
+
+@campaigns.command("recalculate")
+@click.argument("name")
+@pass_context
+def recalculate(ctx: Context, name: str) -> None:
+    """Learn from review: accepted samples become seeds, discarded ones what is not wanted; commits a version."""
+    hub = ctx.hub
+    version = refine.recalculate(hub.store, hub.blobs, name, hub.embedder, now=time.time())
+    learned = [s for s in version.seeds if s.kind is SeedKind.SAMPLE]
+    accepted = sum(1 for s in learned if not s.negative)
+    click.echo(f"Learned from {accepted:,} accepted and {len(learned) - accepted:,} discarded samples.")
+    _say_version(version)
 
 
 @campaigns.command("activate")
 @click.argument("name")
 @pass_context
 def activate(ctx: Context, name: str) -> None:
-    """Start collecting; a running hub picks it up within two seconds."""
+    """Start collecting, or go on with it; a running hub picks it up within two seconds."""
     hub = ctx.hub
     campaign = life.activate(hub.store, hub.blobs, name, hub.embedder, now=time.time())
     click.echo(f"{name} is active at version {campaign.version}.")
@@ -227,3 +309,23 @@ def deactivate(ctx: Context, name: str) -> None:
     """Stop collecting. What was collected stays."""
     ctx.hub.store.set_campaign_state(name, CampaignState.INACTIVE)
     click.echo(f"{name} is inactive.")
+
+
+@campaigns.command("archive")
+@click.argument("name")
+@pass_context
+def archive(ctx: Context, name: str) -> None:
+    """Stop collecting and leave it out of listings. Nothing is lost, and activate brings it back."""
+    ctx.hub.store.set_campaign_state(name, CampaignState.ARCHIVED)
+    click.echo(f"{name} is archived. See it with: hub campaigns list --all")
+
+
+@campaigns.command("reset-state")
+@click.argument("name")
+@click.option("--camera", help="Only of this camera.")
+@pass_context
+def reset_state(ctx: Context, name: str, camera: str | None) -> None:
+    """Forget what is normal: running averages, score histories and warm-up start anew. Samples stay."""
+    campaign = ctx.hub.store.campaign(name)
+    cameras = ctx.hub.store.forget(campaign.id, camera)
+    click.echo(f"Forgot what {name} knew of {_many(cameras, 'camera')}; a running hub starts anew within two seconds.")

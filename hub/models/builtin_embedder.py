@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.models.prior import NOTHING
 from hub.models.typical import BUILTIN
 from hub.models.vectors import embedding_version, unit
 from hub.types import Image, Vectors
@@ -39,6 +40,7 @@ class BuiltinEmbedder:
         {"side": SIDE, "grid": GRID, "orientations": ORIENTATIONS, "hsv": HSV_BINS, "colour_weight": COLOUR_WEIGHT},
     )
     typical = BUILTIN
+    prior = NOTHING
 
     def embed(self, images: Sequence[Image]) -> Vectors:
         """(n, dim) unit float32, a row per picture; pictures may differ in size."""

@@ -5,10 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
+from hub.models.prior import NOTHING, NOUNS, of_texts
 from hub.models.text_bank import TextBank
 from hub.models.towers import ImageTower, TextTower
 from hub.models.vectors import embedding_version
-from hub.types import Calibration, Image, Vectors
+from hub.types import Calibration, Image, Prior, Vectors
 from shared.errors import ModelError
 
 TextSource = TextTower | TextBank
@@ -23,10 +24,11 @@ class ClipEmbedder:
         images: ImageTower,
         text: Callable[[], TextSource | None],
         typical: Mapping[str, Calibration],
+        prior: Prior | None = None,
     ) -> None:
         """text: opens the source of text vectors; called once, when a text is first asked for, since a collector
         never needs the quarter of a gigabyte that a text tower takes."""
-        self.name, self.typical = name, typical
+        self.name, self.typical, self._known = name, typical, prior
         self._images, self._open_text = images, text
         self.version = embedding_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
 
@@ -56,6 +58,15 @@ class ClipEmbedder:
                 hint="Image and text part belong to different models: fetch both from one place.",
             )
         return vectors
+
+    @cached_property
+    def prior(self) -> Prior:
+        """What ships with the hub; for other weights the mean of a few of their own texts."""
+        if self._known is not None:
+            return self._known
+        if not isinstance(self._text, TextTower):
+            return NOTHING
+        return of_texts(self.embed_text([f"a {noun}" for noun in NOUNS]))
 
     @cached_property
     def _text(self) -> TextSource | None:

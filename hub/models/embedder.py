@@ -8,6 +8,7 @@ from hub.models.clip import ClipEmbedder, TextSource
 from hub.models.features import FeatureEmbedder
 from hub.models.layout import Parts, find_parts
 from hub.models.preprocess import Preprocessing, read_preprocessing
+from hub.models.prior import shipped
 from hub.models.session import Session, open_session
 from hub.models.text_bank import TextBank
 from hub.models.tokenizer import ClipTokenizer
@@ -28,9 +29,10 @@ def load_embedder(path: Path, *, device: str = "auto", threads: int = 0) -> Embe
     is_clip = shares_space_with_text(session, text_beside=parts.text is not None)
     known = KNOWN.get(session.sha256) or Known(UNKNOWN_CLIP if is_clip else UNKNOWN_FEATURES)
     name = known.name or _name(parts)
+    prior = shipped(known.prior) if known.prior else None
     tower = ImageTower(session, _preprocessing(parts, session, known, is_clip))
     if is_clip:
-        return ClipEmbedder(name, tower, lambda: _text_source(parts, tower, open_model), known.typical)
+        return ClipEmbedder(name, tower, lambda: _text_source(parts, tower, open_model), known.typical, prior)
     return FeatureEmbedder(name, tower, known.typical)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from hub.models.prior import NOTHING
 from hub.models.towers import ImageTower
 from hub.models.vectors import embedding_version
 from hub.types import Calibration, Image, Vectors
@@ -13,6 +14,7 @@ class FeatureEmbedder:
 
     def __init__(self, name: str, images: ImageTower, typical: Mapping[str, Calibration]) -> None:
         self.name, self.typical = name, typical
+        self.prior = NOTHING
         self._images = images
         self.version = embedding_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
 

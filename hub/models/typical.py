@@ -21,11 +21,13 @@ MINUS_ONE_TO_ONE = Preprocessing(resize=(224, 224), crop_hw=None, resample=2, me
 
 @dataclass(frozen=True)
 class Known:
-    """name: for listings, "" for that of its folder. preprocessing: None for that of its own file."""
+    """name: for listings, "" for that of its folder. preprocessing: None for that of its own file. prior: of the
+    statistics that ship with the hub (prior.py), "" for none."""
 
     typical: Typical
     name: str = ""
     preprocessing: Preprocessing | None = None
+    prior: str = ""
 
 
 def _measured(floor: float, boundary: float, model: str, what: str, kept: str) -> Calibration:
@@ -55,11 +57,15 @@ UNKNOWN_CLIP: Typical = {
 }
 UNKNOWN_FEATURES: Typical = {"image": Calibration(0.32, 0.50, _BORROWED.format("MobileNetV2")), "text": NO_TEXT}
 
+CLIP_PRIOR = "clip-vit-b32"
+
 STUDENT_NAME = "clip-student (stand-in for CLIP ViT-B/32, not CLIP)"
 
 KNOWN: Mapping[str, Known] = {
-    "fd6e1402a588279d1723c7534d4bcba5bc0b14b47dfab0e46f8c47b8270d7d40": Known(CLIP),  # clip-vit-b32 of the catalog
-    "4ad1b813e5fe0ef948aefb35790f432c52e815d7f6fdccd135373bc77c7e7c66": Known(STUDENT, STUDENT_NAME),
+    "fd6e1402a588279d1723c7534d4bcba5bc0b14b47dfab0e46f8c47b8270d7d40": Known(
+        CLIP, prior=CLIP_PRIOR
+    ),  # clip-vit-b32 of the catalog
+    "4ad1b813e5fe0ef948aefb35790f432c52e815d7f6fdccd135373bc77c7e7c66": Known(STUDENT, STUDENT_NAME, prior=CLIP_PRIOR),
     "44237650b0752e4cc5abe2022e1c3d06765dda44177cbfa665924720a2fa406f": Known(
         MOBILENET, "mobilenetv2_imagenet", MINUS_ONE_TO_ONE
     ),

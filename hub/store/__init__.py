@@ -1,14 +1,16 @@
 """All state, in one database: SQLite, or PostgreSQL. The only place that knows SQL."""
 
+import time
 from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from hub.store import cameras, campaigns, collected, outbox
+from hub.store import background, cameras, campaigns, collected, held, memory, outbox
 from hub.store.engine import Database
 from hub.store.migrate import migrate as bring_up_to_date
 from hub.store.tables import facts
 from hub.types import (
+    Background,
     Batch,
     Camera,
     CameraHealth,
@@ -18,10 +20,11 @@ from hub.types import (
     Delivery,
     DeliveryState,
     ElementKind,
+    Held,
+    Remembered,
     Sample,
     SampleStatus,
     Seed,
-    Vectors,
     Version,
 )
 
@@ -96,6 +99,10 @@ class SqlStore:
         with self._database.writing() as connection:
             return campaigns.add_seeds(connection, name, seeds)
 
+    def remove_seeds(self, name: str, seed_ids: Sequence[str]) -> int:
+        with self._database.writing() as connection:
+            return campaigns.remove_seeds(connection, name, seed_ids)
+
     def seeds(self, name: str) -> list[Seed]:
         with self._database.reading() as connection:
             return campaigns.seeds_of(connection, name)
@@ -119,8 +126,25 @@ class SqlStore:
     # ── what the collector leaves ────────────────────────────────────────────────────────────────────
 
     def write(self, batch: Batch) -> list[Sample]:
+        collected.check(batch)
         with self._database.writing() as connection:
             return collected.write(connection, batch)
+
+    def held(self) -> list[Held]:
+        with self._database.reading() as connection:
+            return held.all_(connection)
+
+    def remember(self, rows: Sequence[Remembered]) -> None:
+        with self._database.writing() as connection:
+            memory.remember(connection, rows, time.time())
+
+    def remembered(self, campaign_id: int) -> list[Remembered]:
+        with self._database.reading() as connection:
+            return memory.remembered(connection, campaign_id)
+
+    def forget(self, campaign_id: int, camera: str | None = None) -> int:
+        with self._database.writing() as connection:
+            return memory.forget(connection, campaign_id, camera)
 
     def samples(
         self,
@@ -128,11 +152,12 @@ class SqlStore:
         campaign: str | None = None,
         status: SampleStatus | None = None,
         camera: str | None = None,
+        control: bool | None = None,
         limit: int = 100,
         before: str | None = None,
     ) -> list[Sample]:
         with self._database.reading() as connection:
-            return collected.page(connection, campaign, status, camera, limit, before)
+            return collected.page(connection, campaign, status, camera, control, limit, before)
 
     def sample(self, sample_id: str) -> Sample:
         with self._database.reading() as connection:
@@ -141,6 +166,10 @@ class SqlStore:
     def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int:
         with self._database.writing() as connection:
             return collected.review(connection, sample_ids, status)
+
+    def review_counts(self, campaign: str) -> dict[tuple[SampleStatus, bool], int]:
+        with self._database.reading() as connection:
+            return collected.review_counts(connection, campaign)
 
     def taken_by(self, campaign_id: int, *, limit: int) -> list[Sample]:
         with self._database.reading() as connection:
@@ -154,9 +183,18 @@ class SqlStore:
         with self._database.reading() as connection:
             return collected.all_counts(connection, campaign)
 
-    def background(self, embedding_version: str, element: ElementKind, *, limit: int) -> Vectors:
+    def background(
+        self,
+        embedding_version: str,
+        element: ElementKind,
+        *,
+        limit: int,
+        cameras: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        confidence: float = 0.0,
+    ) -> Background:
         with self._database.reading() as connection:
-            return collected.background(connection, embedding_version, element, limit)
+            return background.draw(connection, embedding_version, element, limit, cameras, labels, confidence)
 
     def prune(self, before: float, *, limit: int) -> int:
         with self._database.writing() as connection:

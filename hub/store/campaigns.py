@@ -1,15 +1,17 @@
 """Statements on campaigns, their seeds and versions."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-from hub.store.codec import campaign_of, seed_of, seed_row, settings_row, version_of
-from hub.store.statements import bump_revision, insert
+from hub.store.codec import campaign_of, scorer_bytes, seed_of, seed_row, settings_row, version_of
+from hub.store.statements import bump_revision, chunks, insert
 from hub.store.tables import campaigns, seeds, version_seeds, versions
 from hub.types import Campaign, CampaignState, Seed, Version
-from shared.errors import AlreadyExists, InvalidInput, NotFound
+from shared.errors import AlreadyExists, InvalidInput, NotFound, StoreError
 
 
 def add(connection: sa.Connection, campaign: Campaign, with_seeds: Sequence[Seed]) -> Campaign:
@@ -63,20 +65,49 @@ def set_state(connection: sa.Connection, name: str, state: CampaignState) -> Non
 def add_seeds(connection: sa.Connection, name: str, new: Sequence[Seed]) -> int:
     """Add seeds, or replace those that are there by the same id; returns how many were not there."""
     campaign = one(connection, name)
-    before = {seed.id for seed in seeds_of(connection, name)}
+    before = _lock_and_count(connection, campaign.id)
     _put_seeds(connection, campaign.id, new)
-    return len({seed.id for seed in new} - before)
+    return _seed_count(connection, campaign.id) - before
+
+
+def remove_seeds(connection: sa.Connection, name: str, seed_ids: Sequence[str]) -> int:
+    """Remove seeds; returns how many there were. Versions keep theirs."""
+    campaign = one(connection, name)
+    before = _lock_and_count(connection, campaign.id)
+    # One by one, since PostgreSQL looks through the whole campaign for each list of ids.
+    statement = seeds.delete().where(seeds.c.campaign_id == campaign.id, seeds.c.id == sa.bindparam("which"))
+    for some in chunks(sorted(set(seed_ids))):
+        connection.execute(statement, [{"which": seed_id} for seed_id in some])
+    return before - _seed_count(connection, campaign.id)
+
+
+def _lock_and_count(connection: sa.Connection, campaign_id: int) -> int:
+    """How many seeds there are, and nobody else adds or removes any until we are done. Samples may still be added."""
+    ours = sa.select(campaigns.c.id).where(campaigns.c.id == campaign_id)
+    connection.execute(ours.with_for_update(key_share=True))
+    return _seed_count(connection, campaign_id)
+
+
+def _seed_count(connection: sa.Connection, campaign_id: int) -> int:
+    statement = sa.select(sa.func.count()).select_from(seeds).where(seeds.c.campaign_id == campaign_id)
+    return connection.scalar(statement) or 0
 
 
 def _put_seeds(connection: sa.Connection, campaign_id: int, new: Sequence[Seed]) -> None:
-    if not new:
-        return
     statement = insert(connection, seeds)
-    changed = {name: statement.excluded[name] for name in ("vector", "embedding_version", "name")}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["campaign_id", "id"], set_=changed),
-        [{"campaign_id": campaign_id, **seed_row(seed)} for seed in new],
-    )
+    changed = {name: statement.excluded[name] for name in ("vector", "embedding_version", "name", "negative", "box")}
+    statement = statement.on_conflict_do_update(index_elements=["campaign_id", "id"], set_=changed)
+    for some in chunks(new):
+        connection.execute(statement, [{"campaign_id": campaign_id, **_finite(seed)} for seed in some])
+
+
+def _finite(seed: Seed) -> dict[str, Any]:
+    if seed.vector is not None and not np.isfinite(seed.vector).all():
+        raise StoreError(
+            f"the vector of seed {seed.name!r} is not finite",
+            hint="Embed it anew; hub doctor tells whether the model works.",
+        )
+    return seed_row(seed)
 
 
 def seeds_of(connection: sa.Connection, name: str) -> list[Seed]:
@@ -93,19 +124,19 @@ def commit(connection: sa.Connection, version: Version) -> Version:
         "number": version.number,
         **settings_row(version),
         "embedding_version": version.embedding_version,
-        "calibrations": {kind: asdict(each) for kind, each in version.calibrations.items()},
+        "calibrations": {},
+        "scorer": scorer_bytes(version.scorer),
         "created_at": version.created_at,
     }
     # Locked, so that of two commits at once the second sees the first.
-    current = sa.select(campaigns.c.version).where(campaigns.c.id == version.campaign_id).with_for_update()
-    newest = connection.scalar(current)
+    current = sa.select(campaigns.c.version).where(campaigns.c.id == version.campaign_id)
+    newest = connection.scalar(current.with_for_update(key_share=True))
     if newest != version.number - 1:
         raise InvalidInput(f"campaign {version.campaign!r} was committed meanwhile", hint="Commit again.")
     key = connection.execute(versions.insert().values(values)).inserted_primary_key
     assert key is not None
-    if version.seeds:
-        copies = [{"version_id": key[0], **seed_row(seed)} for seed in version.seeds]
-        connection.execute(version_seeds.insert(), copies)
+    for some in chunks(version.seeds):
+        connection.execute(version_seeds.insert(), [{"version_id": key[0], **_finite(seed)} for seed in some])
     connection.execute(campaigns.update().where(campaigns.c.id == version.campaign_id).values(version=version.number))
     bump_revision(connection)
     return replace(version, id=key[0])

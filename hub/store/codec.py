@@ -1,5 +1,6 @@
 """Values as columns, and back."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import RowMapping
 
+from hub.store.packed import pack, unpack
 from hub.triggers import from_json, to_json
 from hub.types import (
     Budget,
@@ -14,6 +16,8 @@ from hub.types import (
     Campaign,
     CampaignState,
     Detections,
+    Fitted,
+    Linked,
     RateLimit,
     Sample,
     SampleStatus,
@@ -25,7 +29,7 @@ from hub.types import (
     Version,
 )
 
-Row = RowMapping
+Row = RowMapping | Mapping[str, Any]
 
 
 def half(vector: NDArray[np.float32] | None) -> bytes | None:
@@ -40,6 +44,16 @@ def from_half(data: bytes | None) -> NDArray[np.float32] | None:
     vector = np.frombuffer(data, "<f2").astype(np.float32)
     unit: NDArray[np.float32] = vector / max(float(np.linalg.norm(vector)), 1e-12)
     return unit
+
+
+def whole(vector: NDArray[np.float32] | None) -> bytes | None:
+    """A vector as float32 bytes, where exactly the same one must come back."""
+    return None if vector is None else vector.astype("<f4").tobytes()
+
+
+def from_whole(data: bytes | None) -> NDArray[np.float32] | None:
+    """The inverse of `whole`."""
+    return None if data is None else np.frombuffer(data, "<f4").astype(np.float32)
 
 
 def from_halves(rows: list[bytes]) -> Vectors:
@@ -63,15 +77,27 @@ def settings_row(of: Campaign | Version) -> dict[str, Any]:
 
 
 def _settings(row: Row) -> dict[str, Any]:
-    budget = dict(row["budget"])
-    limits = tuple(RateLimit(**limit) for limit in budget.pop("limits"))
     return {
         "trigger": from_json(row["trigger"]),
-        "scope": Scope(**{name: tuple(value) for name, value in row["scope"].items()}),
-        "budget": Budget(**budget, limits=limits),
+        "scope": Scope(**{name: _frozen(value) for name, value in row["scope"].items()}),
+        "budget": _budget(row["budget"]),
         "destinations": tuple(row["destinations"]),
         "tags": tuple(row["tags"]),
     }
+
+
+def _budget(data: Mapping[str, Any]) -> Budget:
+    """What an older hub did not know of is left at its default, which is how it behaved."""
+    values = dict(data)
+    values["limits"] = tuple(RateLimit(**limit) for limit in data.get("limits", ()))
+    for name in ("target", "alarms"):
+        values[name] = RateLimit(**data[name]) if data.get(name) else None
+    return Budget(**values)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, at every depth."""
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
 
 
 def campaign_of(row: Row) -> Campaign:
@@ -96,8 +122,27 @@ def version_of(row: Row, campaign: str, seeds: tuple[Seed, ...]) -> Version:
         **_settings(row),
         embedding_version=row["embedding_version"],
         seeds=seeds,
-        calibrations={kind: Calibration(**value) for kind, value in row["calibrations"].items()},
+        scorer=_scorer_of(row),
         created_at=row["created_at"],
+    )
+
+
+def scorer_bytes(scorer: Fitted | None) -> bytes | None:
+    """What a scorer learned."""
+    if scorer is None:
+        return None
+    return pack({"name": scorer.name, "facts": scorer.facts, "arrays": scorer.arrays})
+
+
+def _scorer_of(row: Row) -> Fitted | None:
+    """The inverse of `scorer_bytes`. Versions of hub 0001 have calibrations instead."""
+    if row["scorer"] is not None:
+        return Fitted(**unpack(row["scorer"]))
+    if not row["calibrations"]:
+        return None
+    return Fitted(
+        "calibrated",
+        {"calibrations": {kind: asdict(Calibration(**each)) for kind, each in row["calibrations"].items()}},
     )
 
 
@@ -108,15 +153,25 @@ def seed_row(seed: Seed) -> dict[str, Any]:
         "kind": seed.kind.value,
         "name": seed.name,
         "blob": seed.blob,
-        "vector": None if seed.vector is None else seed.vector.astype("<f4").tobytes(),
+        "vector": whole(seed.vector),
         "embedding_version": seed.embedding_version,
+        "negative": seed.negative,
+        "box": None if seed.box is None else list(seed.box),
     }
 
 
 def seed_of(row: Row) -> Seed:
     """The inverse of `seed_row`."""
-    vector = None if row["vector"] is None else np.frombuffer(row["vector"], "<f4").astype(np.float32)
-    return Seed(row["id"], SeedKind(row["kind"]), row["name"], row["blob"], vector, row["embedding_version"])
+    return Seed(
+        id=row["id"],
+        kind=SeedKind(row["kind"]),
+        name=row["name"],
+        blob=row["blob"],
+        vector=from_whole(row["vector"]),
+        embedding_version=row["embedding_version"],
+        negative=row["negative"],
+        box=None if row["box"] is None else tuple(row["box"]),
+    )
 
 
 def sample_row(sample: Sample) -> dict[str, Any]:
@@ -146,6 +201,8 @@ def sample_row(sample: Sample) -> dict[str, Any]:
         "created_at": sample.created_at,
         "destinations": list(sample.destinations),
         "tags": list(sample.tags),
+        "control": sample.control,
+        "linked": [asdict(each) for each in sample.linked],
     }
 
 
@@ -174,4 +231,6 @@ def sample_of(row: Row) -> Sample:
         created_at=row["created_at"],
         destinations=tuple(row["destinations"]),
         tags=tuple(row["tags"]),
+        control=row["control"],
+        linked=tuple(Linked(**each) for each in row["linked"]),
     )

@@ -1,37 +1,27 @@
 """Statements on what the collector leaves: elements, samples, counts."""
 
-import random
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sqlalchemy as sa
 
-from hub.store.codec import from_halves, half, sample_of, sample_row
-from hub.store.statements import insert, insert_new
-from hub.store.tables import campaigns, counts, deliveries, elements, samples, seeds, version_seeds
-from hub.types import (
-    Batch,
-    Counts,
-    DeliveryState,
-    ElementKind,
-    Observation,
-    Sample,
-    SampleStatus,
-    Vectors,
-)
-from shared.errors import NotFound
-
-_IN = 500
-"""Values given to one IN clause."""
+from hub.store.codec import half, sample_of, sample_row
+from hub.store.held import hold, let_go
+from hub.store.judged import count, forget_frames
+from hub.store.statements import chunks, insert, insert_new
+from hub.store.tables import campaigns, counts, deliveries, elements, held, samples, seeds, version_seeds
+from hub.types import Batch, Counts, DeliveryState, Observation, Sample, SampleStatus
+from shared.errors import NotFound, StoreError
 
 
 def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
-    """Elements, samples, deliveries and counters; returns the samples that were new."""
+    """Elements, samples, deliveries, counters and what is held; returns the samples that were new."""
     # In one order for all writers: two that write the same rows then wait for each other, never crosswise.
     rows = [row for seen in sorted(batch.observations, key=lambda s: s.frame.id) for row in _element_rows(seen)]
     insert_new(connection, elements, rows)
-    new = [sample for sample in batch.samples if _insert_sample(connection, sample)]
+    added = {s.id for s in sorted(batch.samples, key=lambda s: (s.taken_at, s.id)) if _insert_sample(connection, s)}
+    new = [sample for sample in batch.samples if sample.id in added]
     insert_new(
         connection,
         deliveries,
@@ -41,8 +31,38 @@ def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
             for sink in s.destinations
         ],
     )
-    _count(connection, batch.counts, new)
+    hold(connection, batch.held)
+    let_go(connection, batch.let_go)
+    count(connection, batch.counts, batch.observations, new)
     return new
+
+
+def check(batch: Batch) -> None:
+    """StoreError for a sample with a number that is not finite: no page, export or choice could cope with it."""
+    for sample in [*batch.samples, *(each.sample for each in batch.held)]:
+        if name := _not_finite(sample):
+            raise StoreError(
+                f"a sample of campaign {sample.campaign!r} from camera {sample.camera!r} has a {name} "
+                "that is not a finite number, so its batch was not stored",
+                hint="This is a fault of its trigger, scorer or model. Run: hub doctor",
+            )
+    if any(np.isnan(each.until) for each in batch.held):
+        raise StoreError("a sample is held until a time that is no number", hint="This is a fault of its budget.")
+
+
+def _not_finite(sample: Sample) -> str:
+    """What of a sample is NaN or infinite, or ""."""
+    numbers: dict[str, Any] = {
+        "score": sample.score.value,
+        "cosine": sample.score.cosine or 0.0,
+        "box": sample.box,
+        "detection": sample.detections.xyxy,
+        "confidence": sample.detections.confidence,
+        "vector": 0.0 if sample.vector is None else sample.vector,
+        "time": (sample.taken_at, sample.created_at),
+        "linked score": [(each.value, each.taken_at) for each in sample.linked],
+    }
+    return next((name for name, value in numbers.items() if not np.isfinite(value).all()), "")
 
 
 def _element_rows(seen: Observation) -> list[dict[str, object]]:
@@ -59,6 +79,7 @@ def _element_rows(seen: Observation) -> list[dict[str, object]]:
             "vector": half(vector),
         }
         for row, vector in enumerate(seen.vectors)
+        if np.isfinite(vector).all()
     ]
 
 
@@ -66,26 +87,6 @@ def _insert_sample(connection: sa.Connection, sample: Sample) -> bool:
     """Whether it was new."""
     statement = insert(connection, samples).values(sample_row(sample)).on_conflict_do_nothing(index_elements=["id"])
     return connection.execute(statement.returning(samples.c.position)).first() is not None
-
-
-def _count(connection: sa.Connection, more: Sequence[Counts], new: Sequence[Sample]) -> None:
-    """Add to the counters; what was collected is what is new in the table, however often it was seen."""
-    collected = Counter((sample.campaign_id, sample.version, sample.camera) for sample in new)
-    rows = [
-        {
-            "campaign_id": each.campaign_id,
-            "version": each.version,
-            "camera": each.camera,
-            "processed": each.processed,
-            "collected": collected[each.campaign_id, each.version, each.camera],
-        }
-        for each in sorted(more, key=lambda c: (c.campaign_id, c.version, c.camera))
-    ]
-    if rows:
-        statement = insert(connection, counts)
-        added = {name: counts.c[name] + statement.excluded[name] for name in ("processed", "collected")}
-        keys = ["campaign_id", "version", "camera"]
-        connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=added), rows)
 
 
 def _with_campaign() -> sa.Select[tuple[object, ...]]:
@@ -99,6 +100,7 @@ def page(
     campaign: str | None,
     status: SampleStatus | None,
     camera: str | None,
+    control: bool | None,
     limit: int,
     before: str | None,
 ) -> list[Sample]:
@@ -110,6 +112,8 @@ def page(
         statement = statement.where(samples.c.status == status.value)
     if camera is not None:
         statement = statement.where(samples.c.camera == camera)
+    if control is not None:
+        statement = statement.where(samples.c.control == control)
     if before is not None:
         position = sa.select(samples.c.position).where(samples.c.id == before).scalar_subquery()
         statement = statement.where(samples.c.position < position)
@@ -127,8 +131,7 @@ def one(connection: sa.Connection, sample_id: str) -> Sample:
 def review(connection: sa.Connection, sample_ids: Sequence[str], status: SampleStatus) -> int:
     """Set the status of samples; returns how many changed. NotFound, and nothing changed, for an unknown id."""
     changed = 0
-    for start in range(0, len(sample_ids), _IN):
-        some = list(sample_ids[start : start + _IN])
+    for some in chunks(sample_ids):
         known = set(connection.scalars(sa.select(samples.c.id).where(samples.c.id.in_(some))))
         for sample_id in some:
             if sample_id not in known:
@@ -141,16 +144,27 @@ def review(connection: sa.Connection, sample_ids: Sequence[str], status: SampleS
 
 
 def taken_by(connection: sa.Connection, campaign_id: int, limit: int) -> list[Sample]:
-    """The newest samples of a campaign, newest first."""
-    statement = _with_campaign().where(samples.c.campaign_id == campaign_id)
+    """The newest samples of a campaign that its budget took, newest first."""
+    statement = _with_campaign().where(samples.c.campaign_id == campaign_id, ~samples.c.control)
     rows = connection.execute(statement.order_by(samples.c.position.desc()).limit(limit)).mappings()
     return [sample_of(row) for row in rows]
 
 
 def collected(connection: sa.Connection, campaign_id: int) -> int:
-    """Samples ever taken by a campaign."""
-    statement = sa.select(sa.func.count()).select_from(samples).where(samples.c.campaign_id == campaign_id)
-    return connection.scalar(statement) or 0
+    """Samples ever taken by a campaign's budget."""
+    ours = sa.and_(samples.c.campaign_id == campaign_id, ~samples.c.control)
+    return connection.scalar(sa.select(sa.func.count()).select_from(samples).where(ours)) or 0
+
+
+def review_counts(connection: sa.Connection, campaign: str) -> dict[tuple[SampleStatus, bool], int]:
+    """How many samples of a campaign have each status, control draws apart."""
+    statement = (
+        sa.select(samples.c.status, samples.c.control, sa.func.count())
+        .join(campaigns, campaigns.c.id == samples.c.campaign_id)
+        .where(campaigns.c.name == campaign)
+        .group_by(samples.c.status, samples.c.control)
+    )
+    return {(SampleStatus(status), bool(control)): n for status, control, n in connection.execute(statement)}
 
 
 def all_counts(connection: sa.Connection, campaign: str | None) -> list[Counts]:
@@ -161,40 +175,21 @@ def all_counts(connection: sa.Connection, campaign: str | None) -> list[Counts]:
     return [Counts(**row) for row in connection.execute(statement).mappings()]
 
 
-def background(connection: sa.Connection, embedding_version: str, element: ElementKind, limit: int) -> Vectors:
-    """A random draw of vectors, by random ids, so that no table is too large for it."""
-    low, high = connection.execute(sa.select(sa.func.min(elements.c.id), sa.func.max(elements.c.id))).one()
-    if low is None:
-        return from_halves([])
-    which = elements.c.row == 0 if element is ElementKind.FRAME else elements.c.row > 0
-    ours = sa.select(elements.c.id, elements.c.vector).where(which, elements.c.embedding_version == embedding_version)
-    if high - low < 20 * limit:
-        return from_halves([vector for _, vector in _pairs(connection, ours.order_by(sa.func.random()).limit(limit))])
-    found: dict[int, bytes] = {}
-    ids = random.sample(range(low, high + 1), 10 * limit)
-    for start in range(0, len(ids), _IN):
-        found |= dict(_pairs(connection, ours.where(elements.c.id.in_(ids[start : start + _IN]))))
-        if len(found) >= limit:
-            return from_halves(list(found.values())[:limit])
-    # Few of the table are of this kind, as just after a change of model: then its newest are added.
-    found |= dict(_pairs(connection, ours.order_by(elements.c.id.desc()).limit(limit)))
-    return from_halves(list(found.values())[:limit])
-
-
-def _pairs(connection: sa.Connection, statement: sa.Select[Any]) -> list[tuple[int, bytes]]:
-    return [(row[0], row[1]) for row in connection.execute(statement)]
-
-
 def prune(connection: sa.Connection, before: float, limit: int) -> int:
-    """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""
-    kept = sa.select(samples.c.position).where(samples.c.frame_id == elements.c.frame_id).exists()
+    """Delete up to `limit` of the oldest elements taken before a time whose frame is no sample, held or collected, and
+    as many marks of frames that were judged; returns how many of the one or the other, whichever is more."""
+    kept = sa.or_(
+        sa.select(samples.c.position).where(samples.c.frame_id == elements.c.frame_id).exists(),
+        sa.select(held.c.position).where(held.c.frame_id == elements.c.frame_id).exists(),
+    )
     old = sa.select(elements.c.id).where(elements.c.taken_at < before, ~kept).order_by(elements.c.taken_at).limit(limit)
-    return connection.execute(elements.delete().where(elements.c.id.in_(old))).rowcount
+    gone = connection.execute(elements.delete().where(elements.c.id.in_(old))).rowcount
+    return max(gone, forget_frames(connection, before, limit))
 
 
 def blob_keys(connection: sa.Connection) -> set[str]:
     """Every blob some row names."""
     keys: set[str] = set()
-    for column in (samples.c.frame_id, seeds.c.blob, version_seeds.c.blob):
+    for column in (samples.c.frame_id, held.c.frame_id, seeds.c.blob, version_seeds.c.blob):
         keys.update(connection.scalars(sa.select(column).where(column != "").distinct()))
     return keys

@@ -1,5 +1,6 @@
 """Connections and transactions: SQLite with one writer at a time, PostgreSQL as it comes."""
 
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.errors import InvalidInput, StorageFull, StoreError
@@ -23,7 +24,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         try:
-            self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+            self._engine = sa.create_engine(url, pool_pre_ping=not url.startswith("sqlite"), json_serializer=_json)
         except (SQLAlchemyError, ModuleNotFoundError) as error:
             raise InvalidInput(
                 f"{redact(url)} is no database we can use: {redact(str(error)).splitlines()[0]}",
@@ -57,6 +58,13 @@ class Database:
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise StoreError(f"not stored: a number that is not finite, in {value}", hint="Give a number.") from error
 
 
 def _on_connect(connection: Any, _: object) -> None:
@@ -95,6 +103,10 @@ def translated(url: str) -> Iterator[None]:
         raise InvalidInput(f"{redact(url)}: {error}") from error
     except DBAPIError as error:
         raise _ours(str(error.orig), url) from error
+    except StatementError as error:
+        if isinstance(error.orig, StoreError):  # of `_json`
+            raise error.orig from error
+        raise
     except PoolTimeout as error:
         raise StoreError(
             f"the database {redact(url)} is busy: every connection is in use", hint="Try again."

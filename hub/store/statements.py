@@ -1,12 +1,23 @@
 """Inserts that do the right thing when the row is there already, on both databases."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hub.store.tables import facts
+
+T = TypeVar("T")
+
+AT_ONCE = 500
+"""Values given to one IN clause, rows to one insert."""
+
+
+def chunks(values: Sequence[T], size: int = AT_ONCE) -> Iterator[list[T]]:
+    """`values` in lists of at most `size`; none at all for no values."""
+    for start in range(0, len(values), size):
+        yield list(values[start : start + size])
 
 
 def insert(connection: sa.Connection, table: sa.Table) -> Any:

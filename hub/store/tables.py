@@ -17,6 +17,8 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    text,
 )
 
 metadata = MetaData(
@@ -27,6 +29,10 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+
+_LONG = BigInteger().with_variant(Integer, "sqlite")
+"""For ids that a large fleet counts past two thousand million."""
 
 
 def _float(name: str) -> Column[float]:
@@ -109,6 +115,7 @@ versions = Table(
     Column("embedding_version", String(36)),
     Column("calibrations", JSON, nullable=False),
     _float("created_at"),
+    Column("scorer", LargeBinary),
     UniqueConstraint("campaign_id", "number"),
 )
 
@@ -121,6 +128,8 @@ def _seed() -> list[Column[object]]:
         Column("blob", String(64), nullable=False, default=""),
         Column("vector", LargeBinary),
         Column("embedding_version", String(36)),
+        Column("negative", Boolean, nullable=False, default=False, server_default=false()),
+        Column("box", JSON(none_as_null=True)),
     ]
 
 
@@ -145,8 +154,7 @@ version_seeds = Table(
 elements = Table(
     "elements",
     metadata,
-    # The only table that a large fleet fills past two thousand million rows.
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", _LONG, primary_key=True, autoincrement=True),
     Column("frame_id", String(64), nullable=False),
     _count("row"),
     Column("embedding_version", String(36), nullable=False),
@@ -183,7 +191,41 @@ samples = Table(
     _float("created_at"),
     Column("destinations", JSON, nullable=False),
     Column("tags", JSON, nullable=False),
+    Column("control", Boolean, nullable=False, default=False, server_default=false()),
+    Column("linked", JSON, nullable=False, default=list, server_default=text("'[]'")),
     Index(None, "campaign_id", "position"),
+)
+
+held = Table(
+    "held",
+    metadata,
+    Column("position", _LONG, primary_key=True, autoincrement=True),
+    Column("id", String(128), nullable=False, unique=True),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False),
+    Column("frame_id", String(64), nullable=False, index=True),
+    Column("stage", String(16), nullable=False),
+    _float("until"),
+    Column("sample", JSON, nullable=False),
+    Column("vector", LargeBinary),
+)
+
+camera_memory = Table(
+    "camera_memory",
+    metadata,
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True),
+    Column("camera", String(100), primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("tally", LargeBinary),
+    _float("updated_at"),
+)
+
+judged_frames = Table(
+    "judged_frames",
+    metadata,
+    Column("frame_id", String(64), primary_key=True),
+    Column("campaigns", JSON, nullable=False),
+    _float("taken_at"),
+    Index(None, "taken_at"),
 )
 
 deliveries = Table(

@@ -7,13 +7,21 @@ from enum import StrEnum
 from typing import Any
 
 from hub.protocols import Trigger
+from hub.triggers.change import Change
 from hub.triggers.detection import Detection
+from hub.triggers.everything import Everything
+from hub.triggers.outlier import Outlier
+from hub.triggers.random import Random
 from hub.triggers.similarity import Similarity
 from shared.errors import InvalidInput, NotFound
 
 TRIGGERS: Mapping[str, type[Trigger]] = {
     Similarity.name: Similarity,
     Detection.name: Detection,
+    Change.name: Change,
+    Outlier.name: Outlier,
+    Random.name: Random,
+    Everything.name: Everything,
 }
 
 
@@ -39,8 +47,11 @@ def from_json(data: Mapping[str, Any]) -> Trigger:
 
 
 def _typed(value: Any, hint: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(value)
-    return value
+    return _frozen(value)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists as tuples, at every depth: a polygon is a list of points."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -13,11 +13,12 @@ class Similarity:
     """The score is that of the element most like a seed.
 
     element: frame, or crop for the crops of detections. labels: only crops of these (any when empty).
-    confidence: the least a detection must have to be cropped. scorer: `calibrated` maps cosine to a score whose
-    0.5 is the boundary found at commit; `cosine` is the raw cosine.
+    confidence: the least a detection must have to be cropped. scorer: of hub/scorers; `calibrated` gives scores that
+    mean how rare such a likeness is on these cameras.
     """
 
     name: ClassVar[str] = "similarity"
+    capped_by_matches: ClassVar[bool] = True
 
     element: ElementKind = ElementKind.FRAME
     labels: tuple[str, ...] = ()
@@ -51,12 +52,12 @@ class Similarity:
             wanted = " or ".join(self.labels) or "object"
             return Score(0.0, scorer=self.scorer, why=f"no {wanted} found to compare"), state
         row = int(rows[np.argmax(matches.value[rows])])
-        cosine = float(matches.cosine[row])
+        seed, cosine = matches.nearest(row)
         what = "frame" if row == 0 else f"{seen.detections.label[row - 1]} crop"
         return Score(
             float(matches.value[row]),
             row=row,
-            seed=matches.seed[row],
+            seed=seed,
             cosine=cosine,
             scorer=self.scorer,
             why=f"{what} has cosine {cosine:.2f} to its nearest seed",

@@ -5,7 +5,12 @@ from typing import Any
 import numpy as np
 
 from hub.triggers.detection import Detection
-from hub.types import Budget, Calibration, Detections, Frame, Observation, Scope, Seed, SeedKind, Version
+from hub.types import Budget, Detections, Fitted, Frame, Observation, Scope, Seed, SeedKind, Version
+
+CALIBRATIONS = {
+    "image": {"floor": 0.2, "boundary": 0.6, "source": ""},
+    "text": {"floor": 0.1, "boundary": 0.25, "source": ""},
+}
 
 
 def unit(rows: Any) -> np.ndarray:
@@ -48,7 +53,7 @@ def version(trigger: Any = None, seeds: tuple[Seed, ...] = (), **changes: Any) -
         "tags": (),
         "embedding_version": "v1" if seeds else None,
         "seeds": seeds,
-        "calibrations": {"image": Calibration(0.2, 0.6), "text": Calibration(0.1, 0.25)},
+        "scorer": Fitted("calibrated", {"calibrations": CALIBRATIONS}) if seeds else None,
         "created_at": 0.0,
     }
     return Version(**values | changes)

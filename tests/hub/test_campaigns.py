@@ -10,6 +10,7 @@ from hub.models.embedder import load_embedder
 from hub.store import open_store
 from hub.triggers.similarity import Similarity
 from hub.types import SeedKind
+from shared.errors import ModelError
 
 
 @pytest.fixture
@@ -30,7 +31,10 @@ def test_seeds_of_another_embedder_are_embedded_anew_from_their_kept_pictures(pa
     old, new = BuiltinEmbedder(), load_embedder(models_dir / "mobilenetv2", threads=1)
     _create(store, blobs, data_dir, old)
     first = life.commit(store, blobs, "owls", lambda: old, now=2.0)
-    second = life.commit(store, blobs, "owls", lambda: new, now=3.0)
+    with pytest.raises(ModelError, match="another model") as refusal:
+        life.commit(store, blobs, "owls", lambda: new, now=3.0)
+    assert "--re-embed" in refusal.value.hint
+    second = life.commit(store, blobs, "owls", lambda: new, now=3.0, re_embed=True)
     assert (second.number, second.embedding_version) == (2, new.version)
     assert second.seeds[0].vector.shape == (new.dim,)
     (kept, _) = store.versions("owls")

@@ -1,59 +1,26 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from hub.score import FALSE_POSITIVE_RATE, LEAST_BACKGROUND, calibrate, calibrated, score
-from hub.target import SeedTarget, stack
+from hub.score import score
+from hub.scorers.examples import stack
+from hub.target import SeedTarget
 from hub.triggers.similarity import Similarity
-from hub.types import Calibration, SeedKind
+from hub.types import Fitted, SeedKind
 from shared.errors import ModelError
 from tests.hub.making import observation, seed, unit, version
-
-CLIP = Calibration(0.53, 0.67)
-
-
-@pytest.mark.parametrize(("cosine", "value"), [(-1, 0), (0.53, 0), (0.60, 0.25), (0.67, 0.5), (1.0, 1.0)])
-def test_a_calibrated_score_is_half_at_the_boundary(cosine, value):
-    assert calibrated(np.array([cosine], np.float32), CLIP)[0] == pytest.approx(value, abs=1e-6)
-
-
-@given(st.floats(-1, 1), st.floats(-1, 1))
-def test_a_higher_cosine_never_scores_lower(a, b):
-    low, high = calibrated(np.array(sorted((a, b)), np.float32), CLIP)
-    assert low <= high
-
-
-def test_the_boundary_lets_the_stated_share_of_the_background_through():
-    background = np.random.default_rng(0).beta(5, 5, 4000).astype(np.float32)
-    calibration = calibrate(background, CLIP)
-    passed = np.mean(calibrated(background, calibration) >= 0.5)
-    assert passed == pytest.approx(FALSE_POSITIVE_RATE, abs=0.002)
-    assert "4000 elements" in calibration.source
-
-
-def test_too_little_background_says_nothing():
-    assert calibrate(np.full(LEAST_BACKGROUND - 1, 0.9, np.float32), CLIP) is CLIP
-
-
-@given(st.floats(-1, 1))
-def test_a_background_of_equal_frames_still_gives_a_usable_scale(cosine):
-    calibration = calibrate(np.full(LEAST_BACKGROUND, cosine, np.float32), CLIP)
-    assert calibration.floor < calibration.boundary < 1.0
 
 
 def test_text_and_picture_seeds_are_judged_on_their_own_scales():
     picture, text = seed([1, 0, 0], "photo"), seed([0, 1, 0], "words", SeedKind.TEXT)
     target = SeedTarget(version(Similarity(), (picture, text)), None)
-    found = target.nearest(unit([[0.3, 0.28, 0.91]]))
-    assert found.seed == ("words",)
+    found = target.match(unit([[0.3, 0.28, 0.91]]))
     assert found.value[0] > 0.5
-    assert found.cosine[0] == pytest.approx(0.28, abs=0.01)
+    assert found.nearest(0) == ("words", pytest.approx(0.28, abs=0.01))
 
 
 def test_raw_cosine_is_the_score_when_asked_for():
-    target = SeedTarget(version(Similarity(scorer="cosine"), (seed([1, 0], "a"),)), None)
-    assert target.nearest(unit([[0.8, 0.6], [-1, 0]])).value == pytest.approx([0.8, 0.0])
+    target = SeedTarget(version(Similarity(scorer="cosine"), (seed([1, 0], "a"),), scorer=Fitted("cosine")), None)
+    assert target.match(unit([[0.8, 0.6], [-1, 0]])).value == pytest.approx([0.8, 0.0])
 
 
 def test_a_batch_scores_as_its_frames_do_alone():
@@ -68,3 +35,25 @@ def test_a_batch_scores_as_its_frames_do_alone():
 def test_vectors_of_another_model_are_never_compared():
     with pytest.raises(ModelError, match="another model"):
         stack([seed([1, 0])], "v2")
+
+
+def test_a_frame_below_the_bar_is_not_looked_at_and_its_state_is_kept():
+    target = SeedTarget(version(Similarity(), (seed([1, 0, 0], "a"),)), None)
+    seen = [observation(vectors=[[0, 1, 0]], content="far"), observation(vectors=[[1, 0.05, 0]], content="near")]
+    far, near = score(seen, target, {"porch": {"kept": 1}}, bar=0.5)[0]
+    assert far is None
+    assert near.value > 0.5
+    assert score(seen, target, {"porch": {"kept": 1}}, bar=0.5)[1] == {"porch": {"kept": 1}}
+
+
+def test_only_a_seed_itself_scores_one():
+    target = SeedTarget(version(Similarity(), (seed([1, 0, 0], "a"),)), None)
+    value = target.match(unit([[1, 0, 0], [1, 0.02, 0]])).value
+    assert value[0] == 1.0
+    assert 0.9 < value[1] < 1.0
+
+
+@pytest.mark.parametrize("broken", [[0.0, 0.0, 0.0], [float("nan"), 0.0, 0.0], [float("inf"), 0.0, 0.0]])
+def test_a_vector_that_is_none_scores_zero(broken):
+    target = SeedTarget(version(Similarity(), (seed([1, 0, 0], "a"),)), None)
+    assert target.match(np.array([broken], np.float32)).value[0] == 0.0

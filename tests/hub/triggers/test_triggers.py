@@ -10,31 +10,10 @@ from shared.errors import InvalidInput, NotFound
 from tests.hub.making import observation, seed, version
 
 
-@pytest.mark.parametrize(
-    ("labels", "found", "value", "row"),
-    [
-        (("bird",), [("cat", 0.9), ("bird", 0.4), ("bird", 0.3)], 0.4, 2),
-        (("bird", "cat"), [("cat", 0.9), ("bird", 0.4)], 0.9, 1),
-        ((), [("truck", 0.7)], 0.7, 1),
-        (("bird",), [("cat", 0.9)], 0.0, 0),
-        (("bird",), [], 0.0, 0),
-    ],
-)
-def test_a_detection_scores_its_best_wanted_label(labels, found, value, row):
-    score, _ = Detection(labels).score(observation(*found), None, {})
-    assert score.value == pytest.approx(value)
-    assert score.row == row
-
-
-def test_a_detection_says_what_it_saw_or_missed():
-    assert Detection(("bird",)).score(observation(("bird", 0.83)), None, {})[0].why == "bird 0.83"
-    assert Detection(("bird", "cat")).score(observation(), None, {})[0].why == "no bird or cat found"
-
-
 def _similar(trigger, *found, vectors):
     seen = observation(*found, vectors=vectors)
     target = SeedTarget(version(trigger, (seed([1, 0, 0], "red"), seed([0, 1, 0], "green"))), None)
-    return trigger.score(seen, target.nearest(seen.vectors), {})[0]
+    return trigger.score(seen, target.match(seen.vectors), {})[0]
 
 
 def test_a_frame_campaign_looks_at_the_whole_frame_only():
@@ -77,10 +56,10 @@ def test_unknown_triggers_and_settings_are_named():
 def test_every_trigger_is_usable_with_its_defaults_and_scores_in_range(kind):
     trigger = kind()
     seen = observation(("bird", 0.9), vectors=[[1, 0], [0, 1]])
-    matches = Matches(np.array([0.2, 0.9]), np.array([0.3, 0.8]), ("a", "b")) if trigger.wants_seeds else None
+    matches = Matches(np.array([0.2, 0.9]), lambda _: ("a", 0.3)) if trigger.wants_seeds else None
     score, state = trigger.score(seen, matches, {})
     assert isinstance(score, Score)
     assert 0.0 <= score.value <= 1.0
     assert kind.__doc__
-    assert trigger.needs.detections or trigger.needs.frame_vector
-    assert state == {}
+    again, _ = trigger.score(seen, matches, state)
+    assert 0.0 <= again.value <= 1.0
