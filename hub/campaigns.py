@@ -11,6 +11,7 @@ from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.scorers import SCORERS, fit
 from hub.scorers.examples import examples
 from hub.types import (
+    Background,
     Budget,
     Campaign,
     CampaignState,
@@ -26,6 +27,12 @@ from shared.errors import AlreadyExists, ImageError, InvalidInput, ModelError, N
 
 BACKGROUND = 2_000
 """Stored elements drawn to calibrate a version."""
+
+GROWTH = 4
+"""A scorer is calibrated anew by itself when so many times as many elements are known: at 200, 800 and 2,000."""
+
+SAME = 0.9995
+"""Stored vectors of one element, rounded to float16, are at least so alike."""
 
 LEAST_CONFIDENCE = 0.05
 """Detections below this are never asked of a detector: they are noise, and many."""
@@ -314,8 +321,41 @@ def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedde
         labels=getattr(trigger, "labels", ()) if trigger.element is ElementKind.CROP else (),
         confidence=getattr(trigger, "confidence", 0.0) if trigger.element is ElementKind.CROP else 0.0,
     )
-    known = examples(seeds, embedder.version, background, embedder.typical, embedder.prior)
+    known = examples(seeds, embedder.version, _without_seeds(background, seeds), embedder.typical, embedder.prior)
     return fit(getattr(trigger, "scorer", "calibrated"), known)
+
+
+def _without_seeds(background: Background, seeds: Sequence[Seed]) -> Background:
+    """What the cameras showed, without what was picked out of it as wanted: that is no background."""
+    wanted = [s.vector for s in seeds if s.vector is not None and s.kind is SeedKind.SAMPLE and not s.negative]
+    if not len(background) or not wanted:
+        return background
+    same = (background.vectors @ np.stack(wanted).T).max(axis=1) >= SAME
+    return Background(background.vectors[~same], background.frame[~same])
+
+
+def calibrate_anew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, now: float) -> Version | None:
+    """The version after one whose scorer knew little of the cameras, once GROWTH times as much is known, else None.
+
+    A campaign that is being edited is left alone: its changes are for its owner to commit.
+    """
+    campaign = store.campaign(version.campaign)
+    known = background_known(version)
+    if known is None or known >= BACKGROUND // 2 or uncommitted(store, campaign):
+        return None
+    seeds = store.seeds(version.campaign)
+    fitted = _fit_scorer(store, campaign, seeds, embedder)
+    if not fitted.facts.get("calibrated") or int(fitted.facts.get("background", 0)) < GROWTH * max(known, 1):
+        return None
+    return commit(store, blobs, version.campaign, lambda: embedder, now=now)
+
+
+def background_known(version: Version) -> int | None:
+    """Background elements the scorer was calibrated on, 0 while uncalibrated; None where none would help."""
+    if version.scorer is None or getattr(version.trigger, "scorer", "calibrated") != "calibrated":
+        return None
+    facts = version.scorer.facts
+    return int(facts.get("background", 0)) if facts.get("calibrated") else 0
 
 
 def activate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embedder], *, now: float) -> Campaign:

@@ -8,21 +8,23 @@ at side by side (on a CPU, one thread a batch beats all threads on one batch), a
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from hub.blobs import sweep
-from hub.campaigns import commit
-from hub.memory import Key, changed, recall, rows_of, without
+from hub.campaigns import GROWTH, background_known, calibrate_anew, commit
+from hub.memory import Key, changed, recall, remembers, rows_of, without
 from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
 from hub.plan import Models, Plan, make_plan
 from hub.poll import Poller
 from hub.protocols import Blobs, Embedder, Store
+from hub.scorers.calibration import LEAST_BACKGROUND
 from hub.selection import close
 from hub.slots import Slots, Taken
 from hub.types import Batch, Frame, Held, Observation, Remembered, Version
@@ -35,6 +37,7 @@ T = TypeVar("T")
 RELOAD_S = 0.5
 HEALTH_S = 1.0
 WINDOWS_S = 1.0
+CALIBRATE_S = 30.0
 MEMORY_S = 10.0
 """How often what judging remembers is saved: a collector that is killed forgets no more than this."""
 
@@ -88,7 +91,9 @@ class Collector:
         self._poller = Poller(self._slots)
         self._plan = Plan()
         self._memory = Memory()
+        self._judging: Mapping[int, Version] = {}
         self._saved: dict[Key, Remembered] = {}
+        self._calibrated_at: dict[int, int] = {}
         self._thumbnails: dict[str, np.ndarray] = {}
         self._revision = -1
         self._looked_again_at = 0.0
@@ -119,6 +124,7 @@ class Collector:
             asyncio.create_task(self._every(HEALTH_S, self._report_health), name="health"),
             asyncio.create_task(self._every(WINDOWS_S, self._close_windows), name="windows"),
             asyncio.create_task(self._every(MEMORY_S, self._save), name="memory"),
+            asyncio.create_task(self._every(CALIBRATE_S, self._calibrate), name="calibrate"),
             asyncio.create_task(self._every(SWEEP_S, self._sweep), name="sweep"),
         ]
         try:
@@ -217,7 +223,8 @@ class Collector:
     def _judge_and_write(self, work: Work) -> None:
         """Select and store a batch. Memory moves on only once the batch is stored, so nothing is half-taken."""
         now = self._now()
-        judged = judge(work.seen, work.plan.targets, self._memory, now=now, unchanged=work.unchanged)
+        targets = [target for target in work.plan.targets if self._is_judging(target.version)]
+        judged = judge(work.seen, targets, self._memory, now=now, unchanged=work.unchanged)
         jpegs = {seen.frame.id: seen.frame.jpeg for seen in work.seen}
         try:
             for sample in (*judged.samples, *(held.sample for held in judged.held)):
@@ -232,6 +239,7 @@ class Collector:
             return
         self._well("store")
         self._memory = judged.memory
+        self._save_newcomers({seen.frame.camera for seen in work.seen})
         for sample in new:
             _log.info(
                 "took a sample: %s",
@@ -244,6 +252,11 @@ class Collector:
             inferred=self._status.inferred + len(work.seen),
             samples=self._status.samples + len(new),
         )
+
+    def _is_judging(self, version: Version) -> bool:
+        """Whether a campaign still judges as it did when the batch set out: what it remembers is of its trigger now."""
+        now = self._judging.get(version.campaign_id)
+        return now is not None and now.trigger == version.trigger
 
     # ── chores ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -272,13 +285,11 @@ class Collector:
 
     def _remember(self, plan: Plan, active: set[int]) -> None:
         """Start from what is stored, once what only memory knew is stored too. active: campaign ids."""
-        campaigns = {campaign for campaign, _ in self._saved}
-        stored = {(row.campaign_id, row.camera) for each in campaigns for row in self._store.remembered(each)}
-        self._memory = without(self._memory, set(self._saved) - stored)
         self._save_memory()
         held = self._store.held()
         self._close_abandoned([each for each in held if each.sample.campaign_id not in active])
         versions = [target.version for target in plan.targets]
+        self._judging = {version.campaign_id: version for version in versions}
         self._memory = recall(self._store, versions, held)
         self._saved = rows_of(self._memory, versions)
 
@@ -292,14 +303,46 @@ class Collector:
             self._store.write(Batch(samples=samples, let_go=gone))
 
     async def _save(self) -> None:
-        if await self._in(self._database, self._store.revision) == self._revision:  # else it may just have been reset
-            await self._in(self._database, self._save_memory)
+        await self._in(self._database, self._save_memory)
 
     def _save_memory(self) -> None:
-        now = rows_of(self._memory, [target.version for target in self._plan.targets])
+        """Save what changed, less what was reset meanwhile."""
+        if self._store.revision() != self._revision:
+            self._forget_reset()
+        now = rows_of(self._memory, self._judging.values())
         if rows := changed(now, self._saved):
             self._store.remember(rows)
         self._saved = now
+
+    def _forget_reset(self) -> None:
+        """Forget what somebody took out of the store."""
+        campaigns = {campaign for campaign, _ in self._saved}
+        stored = {(row.campaign_id, row.camera) for each in campaigns for row in self._store.remembered(each)}
+        self._memory = without(self._memory, set(self._saved) - stored)
+
+    def _save_newcomers(self, cameras: Iterable[str]) -> None:
+        """A camera that is new is saved at once: only what is in the store can be reset by a person."""
+        pairs = [(campaign, camera) for campaign in self._judging for camera in cameras]
+        if any(pair not in self._saved and remembers(self._memory, pair) for pair in pairs):
+            try:
+                self._save_memory()
+            except StoreError as error:
+                self._trouble(self._save.__name__, error)
+
+    async def _calibrate(self) -> None:
+        """Scores mean more once it is known what the cameras show: let campaigns that were started before learn it."""
+        for target in self._plan.targets:
+            version, embedder = target.version, self._plan.embedder
+            known = background_known(version)
+            if embedder is None or known is None or version.embedding_version != embedder.version:
+                continue
+            processed = sum(c.processed for c in await self._in(self._database, self._store.counts, version.campaign))
+            if processed < max(LEAST_BACKGROUND, GROWTH * known, 2 * self._calibrated_at.get(version.id, 0)):
+                continue
+            self._calibrated_at[version.id] = processed
+            call = partial(calibrate_anew, self._store, self._blobs, version, embedder, now=self._now())
+            if anew := await asyncio.to_thread(call):
+                _log.info("%s goes on as version %d: its scores are calibrated anew", anew.campaign, anew.number)
 
     async def _close_windows(self) -> None:
         """Windows and bursts end whether or not a frame comes."""

@@ -45,10 +45,11 @@ class Sidecar:
 class VectorIndex:
     """Nearest rows of a set of unit vectors; memory-mapped, safe to share between threads and processes."""
 
-    def __init__(self, vectors: Vectors, path: Path | None) -> None:
+    def __init__(self, vectors: Vectors, path: Path | None, *, exact_up_to: int = EXACT_UP_TO) -> None:
+        """path: of the index file; used only above `exact_up_to` vectors."""
         self._vectors = vectors
         self._annoy: AnnoyIndex | None = None
-        if path is not None and len(vectors) > EXACT_UP_TO:
+        if path is not None and len(vectors) > exact_up_to:
             self._annoy = AnnoyIndex(vectors.shape[1], "angular")
             self._annoy.load(str(path))
 

@@ -64,6 +64,13 @@ def rows_of(memory: Memory, versions: Iterable[Version]) -> dict[Key, Remembered
     return rows
 
 
+def remembers(memory: Memory, key: Key) -> bool:
+    """Whether there is something to save of a camera."""
+    campaign, camera = key
+    ledger = memory.ledgers.get(campaign)
+    return bool(memory.states.get(campaign, {}).get(camera)) or (ledger is not None and camera in ledger.tallies)
+
+
 def changed(now: Mapping[Key, Remembered], saved: Mapping[Key, Remembered]) -> list[Remembered]:
     """The rows that differ from those saved; values are never changed in place, so the same object is the same."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from hub.budget import Ledger
 from hub.protocols import Detector, Embedder, Target
 from hub.scope import covers
-from hub.score import score
+from hub.score import Elements, elements_of, score
 from hub.selection import changes, close, offer
 from hub.types import (
     Counts,
@@ -157,8 +157,9 @@ def judge(
     for target in targets:
         version, campaign = target.version, target.version.campaign_id
         before = ledgers.get(campaign, Ledger())
-        frames, processed = scoped.of(version.scope)
-        scores, states[campaign] = score(frames, target, states.get(campaign, {}), bar=_bar(version))
+        frames, elements, processed = scoped.of(version.scope)
+        known = states.get(campaign, {})
+        scores, states[campaign] = score(frames, target, known, bar=_bar(version), elements=elements)
         ledgers[campaign], taken = _select(frames, scores, version, before, now)
         more, gone = changes(before, ledgers[campaign])
         samples += taken
@@ -173,15 +174,15 @@ class _Scoped:
 
     def __init__(self, seen: Sequence[Observation], unchanged: Mapping[str, int], now: float) -> None:
         self._seen, self._unchanged, self._now = seen, unchanged, now
-        self._known: dict[Scope, tuple[Sequence[Observation], Mapping[str, int]]] = {}
+        self._known: dict[Scope, tuple[Sequence[Observation], Elements, Mapping[str, int]]] = {}
 
-    def of(self, scope: Scope) -> tuple[Sequence[Observation], Mapping[str, int]]:
-        """The frames, and by camera the number of all that were polled."""
+    def of(self, scope: Scope) -> tuple[Sequence[Observation], Elements, Mapping[str, int]]:
+        """The frames, their elements, and by camera the number of all that were polled."""
         if scope not in self._known:
             frames = [s for s in self._seen if covers(scope, s.frame.camera, s.frame.taken_at)]
             processed = Counter({c: n for c, n in self._unchanged.items() if n and covers(scope, c, self._now)})
             processed.update(s.frame.camera for s in frames)
-            self._known[scope] = frames, processed
+            self._known[scope] = frames, elements_of(frames), processed
         return self._known[scope]
 
 
@@ -195,14 +196,22 @@ def _select(
     frames: Sequence[Observation], scores: Sequence[Score | None], version: Version, ledger: Ledger, now: float
 ) -> tuple[Ledger, list[Sample]]:
     budget, timezone, bar = version.budget, version.scope.timezone, _bar(version)
-    ledger, taken = close(ledger, budget, timezone, now=now)
+    taken: list[Sample] = []
     for observation, value in zip(frames, scores, strict=True):
-        if value is None or value.value < bar:
+        if value is None or value.value < bar or _is_blind(observation, value, version):
             continue
         candidate = _candidate(observation, value, version, now)
         ledger, released, _ = offer(ledger, budget, timezone, candidate, now=now)
         taken += released
-    return ledger, taken
+    # Last, so that frames that waited long for their turn still find their burst and window.
+    ledger, more = close(ledger, budget, timezone, now=now)
+    return ledger, taken + more
+
+
+def _is_blind(seen: Observation, value: Score, version: Version) -> bool:
+    """Whether nothing can be said of a frame, since its trigger goes by a vector that is zero or not a number."""
+    needs_vector = version.trigger.needs.frame_vector and not value.value > 0
+    return needs_vector and _element_vector(seen, value, version) is None
 
 
 def _candidate(seen: Observation, value: Score, version: Version, now: float) -> Sample:
@@ -229,10 +238,11 @@ def _candidate(seen: Observation, value: Score, version: Version, now: float) ->
 
 
 def _element_vector(seen: Observation, value: Score, version: Version) -> np.ndarray | None:
-    """The vector near-duplicates are told by: the winning crop's for a crop campaign, else the frame's."""
+    """The vector near-duplicates are told by: the winning crop's for a crop campaign, else the frame's. None for one
+    that is zero or not a number."""
     row = value.row if version.trigger.element is ElementKind.CROP else 0
-    usable = row < len(seen.vectors) and bool(np.isfinite(seen.vectors[row]).all())
-    return seen.vectors[row] if usable else None
+    vector = seen.vectors[row] if row < len(seen.vectors) else np.zeros(0, np.float32)
+    return vector if vector.any() and bool(np.isfinite(vector).all()) else None
 
 
 def _counts(version: Version, processed: Mapping[str, int], taken: Sequence[Sample]) -> list[Counts]:

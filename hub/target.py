@@ -38,11 +38,13 @@ class SeedTarget:
         """How well each row, (n, d) unit float32, fits. A row that is no vector (zero, NaN) scores 0."""
         if self._scorer is None or not len(rows):
             return Matches(np.zeros(len(rows), np.float32), lambda _: ("", 0.0))
-        value = np.nan_to_num(self._scorer.score(rows), nan=0.0)
-        value[~np.isfinite(rows).all(axis=1) | ~rows.any(axis=1)] = 0.0
-        for i in np.flatnonzero(value >= LOOK_FROM):
-            if self._pictures is not None and self._pictures.nearest(rows[i : i + 1])[0][0] >= SAME:
-                value[i] = 1.0
+        value = self._scorer.score(rows)
+        length = np.einsum("nd,nd->n", rows, rows)
+        value[~((length > 0.0) & np.isfinite(length))] = 0.0
+        likely = np.flatnonzero(value >= LOOK_FROM)
+        if self._pictures is not None and len(likely):
+            cosine, _ = self._pictures.nearest(rows[likely])
+            value[likely[cosine >= SAME]] = 1.0
         return Matches(value, lambda i: self._nearest(rows[i : i + 1]))
 
     def _nearest(self, row: Vectors) -> tuple[str, float]:

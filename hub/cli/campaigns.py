@@ -19,6 +19,7 @@ from hub.protocols import Trigger
 from hub.scope import format_hours, format_weekdays
 from hub.sinks import SINKS
 from hub.standing import standing
+from hub.triggers import TRIGGERS, to_json
 from hub.types import Budget, Campaign, CampaignState, ElementKind, Scope, Seed, SeedKind, Version
 from hub.versions import difference
 from shared.errors import InvalidInput, ModelError, NotFound
@@ -159,30 +160,32 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
     campaign = store.campaign(name)
     newest = max(store.versions(name), key=lambda version: version.number, default=None)
     state = standing(store, campaign)
-    print_facts(
-        {
-            **_row(ctx, campaign),
-            "trigger": str(campaign.trigger),
-            "element": campaign.trigger.element.value,
-            **_scope_facts(campaign.scope),
-            "tags": list(campaign.tags),
-            **_budget_facts(campaign.budget),
-            "seeds": [f"{'not like ' if s.negative else ''}{s.name}" for s in store.seeds(name)],
-            "created": when(campaign.created_at),
-            "uncommitted_changes": life.uncommitted(store, campaign),
-            "embedding_version": newest.embedding_version if newest else None,
-            "scorer": newest.scorer.name if newest and newest.scorer else None,
-            "calibration": newest.scorer.facts.get("source") if newest and newest.scorer else None,
-            "held": state.held,
-            "thresholds_now": [f"{t.camera}: {t.value:.3f} ({t.source})" for t in state.thresholds],
-            "warming_up": list(state.warming_up),
-            "accepted": state.accepted,
-            "discarded": state.discarded,
-            "control_samples": state.control,
-            "control_accepted": state.control_accepted,
-        },
-        as_json=as_json,
-    )
+    facts = {
+        **_row(ctx, campaign),
+        "trigger": to_json(campaign.trigger) if as_json else _spelled(campaign.trigger),
+        "element": campaign.trigger.element.value,
+        **_scope_facts(campaign.scope),
+        "tags": list(campaign.tags),
+        **_budget_facts(campaign.budget),
+        "seeds": [f"{'not like ' if s.negative else ''}{s.name}" for s in store.seeds(name)],
+        "created": when(campaign.created_at),
+        "uncommitted_changes": life.uncommitted(store, campaign),
+        "embedding_version": newest.embedding_version if newest else None,
+        "scorer": newest.scorer.name if newest and newest.scorer else None,
+        "calibration": newest.scorer.facts.get("source") if newest and newest.scorer else None,
+        "held": state.held,
+        "thresholds_now": [f"{t.camera}: {t.value:.3f} ({t.source})" for t in state.thresholds],
+        "warming_up": list(state.warming_up),
+        "accepted": state.accepted,
+        "discarded": state.discarded,
+        "control_samples": state.control,
+        "control_accepted": state.control_accepted,
+    }
+    unsaid: tuple[Any, ...] = () if as_json else (None, [], "all", 0, 0.0)
+    print_facts({key: value for key, value in facts.items() if value not in unsaid or key in _ALWAYS}, as_json=as_json)
+
+
+_ALWAYS = ("processed", "collected", "threshold", "version")
 
 
 def _scope_facts(scope: Scope) -> dict[str, Any]:
@@ -192,6 +195,17 @@ def _scope_facts(scope: Scope) -> dict[str, Any]:
         "weekdays": format_weekdays(scope.weekdays) or "all",
         "timezone": scope.timezone or "UTC",
     }
+
+
+def _spelled(trigger: Trigger) -> str:
+    """Its name and what differs from the defaults."""
+    plain = to_json(TRIGGERS[trigger.name]())
+    said = [f"{key} {_cell(value)}" for key, value in to_json(trigger).items() if value != plain.get(key)]
+    return ", ".join([trigger.name, *said])
+
+
+def _cell(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _budget_facts(budget: Budget) -> dict[str, Any]:

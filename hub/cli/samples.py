@@ -1,12 +1,14 @@
 """`hub samples`: what was collected."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hub.cli.context import Context, json_option, pass_context
-from hub.cli.output import print_rows, when
+from hub.cli.output import print_facts, print_json, print_rows, when
+from hub.explain import explain
 from hub.export import export_samples
 from hub.types import Sample, SampleStatus
 from shared.errors import InvalidInput
@@ -71,38 +73,102 @@ def _row(sample: Sample) -> dict[str, Any]:
         "taken_at": when(sample.taken_at),
         "score": round(sample.score.value, 4),
         "status": sample.status.value,
+        "control": sample.control,
+        "linked": len(sample.linked),
         "reason": sample.reason,
     }
 
 
-def _ids_or_all(ctx: Context, ids: tuple[str, ...], campaign: str | None) -> list[str]:
+def _chosen(ctx: Context, ids: tuple[str, ...], given: dict[str, Any]) -> list[str]:
+    """The samples that the options of accept and discard mean."""
+    narrowed = any(given[name] is not None for name in ("camera", "above", "below"))
     if ids:
+        if narrowed or given["campaign"]:
+            raise InvalidInput("give ids, or --campaign and what narrows it down, not both")
         return list(ids)
-    if campaign is None:
+    if given["campaign"] is None:
         raise InvalidInput(
             "which samples?", hint="Give their ids (hub samples list), or --campaign NAME for all unsorted ones."
         )
-    return [sample.id for sample in _samples(ctx, campaign, None, "unsorted", None)]
+    low = given["above"] if given["above"] is not None else float("-inf")
+    high = given["below"] if given["below"] is not None else float("inf")
+    found = _samples(ctx, given["campaign"], given["camera"], given["status"], None)
+    return [sample.id for sample in found if low <= sample.score.value < high]
+
+
+def _review_options(command: Any) -> Any:
+    for option in reversed(
+        (
+            click.argument("ids", nargs=-1),
+            click.option("--campaign", help="All unsorted samples of this campaign."),
+            click.option("--camera", help="… of this camera."),
+            click.option("--above", type=float, help="… with at least this score."),
+            click.option("--below", type=float, help="… with less than this score."),
+            click.option(
+                "--status",
+                type=click.Choice([s.value for s in SampleStatus]),
+                default="unsorted",
+                show_default=True,
+                help="… that are this now.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @samples.command("accept")
-@click.argument("ids", nargs=-1)
-@click.option("--campaign", help="All unsorted samples of this campaign.")
+@_review_options
 @pass_context
-def accept(ctx: Context, ids: tuple[str, ...], campaign: str | None) -> None:
+def accept(ctx: Context, /, ids: tuple[str, ...], **given: Any) -> None:
     """Say that samples are what the campaign wants."""
-    changed = ctx.hub.store.review(_ids_or_all(ctx, ids, campaign), SampleStatus.ACCEPTED)
+    changed = ctx.hub.store.review(_chosen(ctx, ids, given), SampleStatus.ACCEPTED)
     click.echo(f"Accepted {changed}.")
 
 
 @samples.command("discard")
-@click.argument("ids", nargs=-1)
-@click.option("--campaign", help="All unsorted samples of this campaign.")
+@_review_options
 @pass_context
-def discard(ctx: Context, ids: tuple[str, ...], campaign: str | None) -> None:
+def discard(ctx: Context, /, ids: tuple[str, ...], **given: Any) -> None:
     """Say that samples are not what the campaign wants."""
-    changed = ctx.hub.store.review(_ids_or_all(ctx, ids, campaign), SampleStatus.DISCARDED)
+    changed = ctx.hub.store.review(_chosen(ctx, ids, given), SampleStatus.DISCARDED)
     click.echo(f"Discarded {changed}.")
+
+
+@samples.command("unsort")
+@_review_options
+@pass_context
+def unsort(ctx: Context, /, ids: tuple[str, ...], **given: Any) -> None:
+    """Take back what was said of samples."""
+    changed = ctx.hub.store.review(_chosen(ctx, ids, given), SampleStatus.UNSORTED)
+    click.echo(f"Unsorted {changed}.")
+
+
+@samples.command("explain")
+@click.argument("sample_id", metavar="ID")
+@json_option
+@pass_context
+def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
+    """Why a sample was taken: nearest seeds, its group of seeds, and how rare such a score is."""
+    found = explain(ctx.hub.store, sample_id)
+    if as_json:
+        print_json(asdict(found))
+        return
+    print_facts(
+        {
+            "sample": found.sample,
+            "campaign": f"{found.campaign}, version {found.version}",
+            "score": f"{found.score:.3f}, threshold {found.threshold:.3f}",
+            "why": found.reason,
+            "scorer": f"{found.scorer}; {found.source}" if found.source else found.scorer,
+            "rarity": f"1 in {found.rarity:,.0f} of {found.background:,} background frames scores as high"
+            if found.rarity is not None
+            else "not known: the scorer is not calibrated on what these cameras show",
+            "nearest_seeds": [f"{s.name} {s.cosine:.3f}{' (not wanted)' if s.negative else ''}" for s in found.nearest],
+            "group": list(found.microcluster),
+        },
+        as_json=False,
+    )
 
 
 @samples.command("export")

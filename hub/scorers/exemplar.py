@@ -10,6 +10,7 @@ which they do count for more: it makes up for what one seed can't tell.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -19,10 +20,16 @@ from hub.rarity import FALSE_POSITIVE_RATE
 from hub.scorers.calibration import Rarities, rarities
 from hub.scorers.clusters import cluster
 from hub.scorers.examples import Examples
-from hub.types import Fitted, Vectors
+from hub.types import Fitted, Prior, Vectors
 
 CONCEPT_POWER = 0.4
-RIDGE = 3.0
+
+RIDGE, RIDGE_OF_ONE = 1.0, 5.0
+"""The ridge is RIDGE + RIDGE_OF_ONE/k of the mean variance, for k seeds: few seeds say little of a class."""
+
+NEAR_SHARE = 0.6
+"""With k seeds, this over k of the covariance is that of near elements' differences."""
+NEAR_OF = 2_000
 TEXT_RIDGE = 8.0
 TEXT_COSINE = 0.5
 TEXT_WEIGHT = 3.0
@@ -52,6 +59,11 @@ def concept_metric(covariance: NDArray[np.floating] | None, power: float = CONCE
     return np.asarray((vectors * values) @ vectors.T, np.float32)
 
 
+@lru_cache(maxsize=4)
+def _metric_of(prior: Prior) -> NDArray[np.float32] | None:
+    return concept_metric(prior.concepts)
+
+
 @dataclass(frozen=True, eq=False)
 class Detectors:
     """Linear detectors of directions: weights (m, d), each of unit deviation on the background, and its values on the
@@ -67,28 +79,56 @@ def detectors(
     ridge: float,
     metric: NDArray[np.float32] | None = None,
     negatives: Vectors | None = None,
+    near: Vectors | None = None,
+    near_share: float = 0.0,
 ) -> Detectors:
     """A detector for each of `seeds` (m, d) against `background` (n, d); all are directions from the mean.
 
-    An element's held-out value follows from its leverage h (Sherman and Morrison): a / (1 − h).
+    near: (p, d) differences of near elements, whose covariance is `near_share` of the whole. An element's held-out value
+    follows from its leverage h (Sherman and Morrison): a / (1 − h).
     """
-
-    def to(rows: Vectors) -> Vectors:
-        return rows if metric is None else rows @ metric
-
-    seen, wanted = to(background), to(seeds)
-    scatter = seen.T @ seen
+    d = background.shape[1]
+    parts = [seeds, background, *(part for part in (negatives, near) if part is not None)]
+    if metric is not None:
+        parts = [part @ metric for part in parts]
+    basis = _span(np.concatenate(parts[: 3 if negatives is not None else 2]))
+    if basis is not None:
+        parts = [part @ basis for part in parts]
+    wanted, seen = parts[:2]
+    n = len(seen)
+    covariance = seen.T @ seen / n
+    level = float(np.trace(covariance)) / d
+    if near is not None and near_share:
+        within = parts[-1].T @ parts[-1]
+        covariance += near_share * (within * (level * d / max(float(np.trace(within)), 1e-9)) - covariance)
     if negatives is not None and len(negatives):
-        unwanted = to(negatives)
-        scatter = scatter + NEGATIVE_WEIGHT * (unwanted.T @ unwanted)
-    n, d = seen.shape
-    level = float(np.trace(scatter)) / (n * d)
-    inverse = np.linalg.inv(scatter / n + ridge * level * np.eye(d, dtype=np.float32)).astype(np.float32)
+        covariance += NEGATIVE_WEIGHT / n * (parts[2].T @ parts[2])
+    inverse = np.linalg.inv(covariance + ridge * max(level, 1e-9) * np.eye(len(covariance), dtype=np.float32))
     weights = wanted @ inverse
     leverage = np.einsum("nd,nd->n", seen @ inverse, seen) / n
     held_out = (seen @ weights.T) / np.maximum(1.0 - leverage, 0.05)[:, None]
     deviation = np.maximum(held_out.std(axis=0), 1e-9)
-    return Detectors(to(weights / deviation[:, None]), (held_out / deviation).astype(np.float32))
+    weights /= deviation[:, None]
+    if basis is not None:
+        weights = weights @ basis.T
+    return Detectors(
+        (weights if metric is None else weights @ metric).astype(np.float32), (held_out / deviation).astype(np.float32)
+    )
+
+
+def _span(rows: Vectors) -> NDArray[np.float32] | None:
+    """(d, n) orthonormal columns that span rows (n, d), or None where there are too many rows for that to help."""
+    n, d = rows.shape
+    return np.linalg.qr(rows.T)[0].astype(np.float32) if n < 0.8 * d else None
+
+
+def near_differences(background: Vectors) -> Vectors:
+    """What differs between each element, of at most NEAR_OF, and the one nearest to it: likely the same thing, seen
+    otherwise."""
+    some = background[:: -(-len(background) // NEAR_OF)]
+    alike = some @ some.T
+    np.fill_diagonal(alike, -np.inf)
+    return np.asarray(some - some[alike.argmax(axis=1)], np.float32)
 
 
 def soft_maximum(values: NDArray[np.float32], weights: NDArray[np.float32], beta: float) -> NDArray[np.float32]:
@@ -164,12 +204,12 @@ class Parts:
 
 
 def parts_of(fitted: Fitted) -> Parts:
-    """The arrays of a fitted scorer."""
-    arrays = fitted.arrays
-    return Parts(
-        arrays["mean"], arrays["weights"], arrays["share"], arrays["text_weights"],
-        float(fitted.facts["beta"]), int(fitted.facts["pictures"]),
-    )  # fmt: skip
+    """The arrays of a fitted scorer. Where only the mean of the detectors counts, they are one."""
+    arrays, beta = fitted.arrays, float(fitted.facts["beta"])
+    weights, share = arrays["weights"], arrays["share"]
+    if beta == 0.0 and len(weights):
+        weights, share = (share @ weights)[None], np.ones(1, np.float32)
+    return Parts(arrays["mean"], weights, share, arrays["text_weights"], beta, int(fitted.facts["pictures"]))
 
 
 def rarities_of(fitted: Fitted) -> Rarities:
@@ -248,8 +288,10 @@ def _picture_detectors(examples: Examples, away: Vectors, mean: NDArray[np.float
         none = np.zeros(0, np.float32)
         return _Blend(np.zeros((0, len(mean)), np.float32), np.zeros((len(away), 0), np.float32), none, 0.0)
     centres, share = _condensed(seeds)
-    metric = concept_metric(examples.prior.concepts)
-    found = detectors(centres, away, RIDGE * (1.0 + 1.0 / k), metric, unwanted)
+    found = detectors(
+        centres, away, RIDGE + RIDGE_OF_ONE / k, _metric_of(examples.prior), unwanted,
+        near_differences(away), NEAR_SHARE / k,
+    )  # fmt: skip
     beta = choose_beta(_own(seeds, centres, found), found.background)
     return _Blend(found.weights, found.background, share, beta)
 
