@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 export ANNOY_COMPILER_ARGS ?= -O3,-ffast-math,-fno-associative-math
 
 .DEFAULT_GOAL := check
-.PHONY: check setup run test test-devices e2e lint types format bench lock clean
+.PHONY: check setup run test test-devices e2e lint types format bench bench-selection lock clean
 
 check: test lint  ## what to run before a commit
 
@@ -43,6 +43,9 @@ lint: setup  ## style, layers, types
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-selection: setup  ## how well campaigns select, on real vectors; writes the plot
+	$(BIN)/python -m tests.bench.bench_selection $(ARGS)
 
 bench: setup  ## prints the tables of the README
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -111,8 +111,8 @@ CAMPAIGNS = {
 
 
 @pytest.mark.parametrize("name", CAMPAIGNS)
-@given(number=st.integers(0, 2**32), cut=st.integers(0, 59), size=st.integers(1, 4))
-@settings(max_examples=8, deadline=None)
+@given(number=st.integers(0, 2**32), cut=st.integers(0, 59), size=st.integers(7, 20))
+@settings(max_examples=5, deadline=None)
 def test_a_stream_cut_anywhere_gives_the_same_samples(stores, name, number, cut, size):
     whole, parted = (Judging(store, *CAMPAIGNS[name]) for store in stores)
     frames = stream(number, 60)
@@ -130,7 +130,7 @@ def test_a_stream_cut_anywhere_gives_the_same_samples(stores, name, number, cut,
 
 def _all_alike(a, b):
     """Of nested mappings with arrays, by campaign: the ids of the two may differ."""
-    (mine,), (other,) = a.values(), b.values()
+    mine, other = ({c: state for c, state in each.items() if state} for each in (*a.values(), *b.values()))
     assert mine.keys() == other.keys()
     for camera in mine:
         np.testing.assert_equal(dict(mine[camera]), dict(other[camera]))
