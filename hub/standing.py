@@ -21,7 +21,8 @@ class CameraThreshold:
 class Standing:
     """held: samples that wait for their burst or window. thresholds, warming_up: by camera, as last saved.
 
-    accepted, discarded: reviewed samples; control, control_accepted: of those drawn at random.
+    accepted, discarded: reviewed samples the campaign chose. control: samples drawn at random beside it, of which
+    control_accepted and control_discarded were reviewed.
     """
 
     held: int = 0
@@ -31,6 +32,31 @@ class Standing:
     discarded: int = 0
     control: int = 0
     control_accepted: int = 0
+    control_discarded: int = 0
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the reviewed samples that were accepted."""
+        return _share(self.accepted, self.accepted + self.discarded)
+
+    @property
+    def control_precision(self) -> float | None:
+        """The same of the control draw: how common the wanted thing is among what the campaign leaves out."""
+        return _share(self.control_accepted, self.control_accepted + self.control_discarded)
+
+    def found_share(self, collected: int, control: float) -> float | None:
+        """Estimated share of all wanted frames that the campaign took, from the yields of both.
+
+        collected: samples taken, control draws included. control: the share of frames drawn.
+        """
+        if self.precision is None or self.control_precision is None or control <= 0:
+            return None
+        found = self.precision * (collected - self.control)
+        return _share(found, found + self.control_precision * self.control / control)
+
+
+def _share(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
 
 
 def standing(store: Store, campaign: Campaign) -> Standing:
@@ -41,6 +67,7 @@ def standing(store: Store, campaign: Campaign) -> Standing:
         discarded=counts.get((SampleStatus.DISCARDED, False), 0),
         control=sum(n for (_, control), n in counts.items() if control),
         control_accepted=counts.get((SampleStatus.ACCEPTED, True), 0),
+        control_discarded=counts.get((SampleStatus.DISCARDED, True), 0),
     )
     versions = store.versions(campaign.name)
     if not versions:
