@@ -180,6 +180,9 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         "discarded": state.discarded,
         "control_samples": state.control,
         "control_accepted": state.control_accepted,
+        "precision": state.precision,
+        "control_precision": state.control_precision,
+        "found_share": state.found_share(sum(c.collected for c in store.counts(name)), campaign.budget.control),
     }
     unsaid: tuple[Any, ...] = () if as_json else (None, [], "all", 0, 0.0)
     print_facts({key: value for key, value in facts.items() if value not in unsaid or key in _ALWAYS}, as_json=as_json)
