@@ -138,8 +138,8 @@ class Collector:
                 task.cancel()
             await asyncio.gather(*chores, *stages, return_exceptions=True)
             await self._poller.close()
-            await self._in(self._database, self._store.record_health, self._poller.health())
             await self._in(self._database, self._save_memory)
+            await self._in(self._database, self._store.record_health, self._poller.health())
             for pool in (self._decoders, self._preparer, self._inference, self._database):
                 pool.shutdown(wait=True)
 
@@ -284,14 +284,17 @@ class Collector:
         return commit(self._store, self._blobs, name, lambda: embedder, now=self._now(), re_embed=True)
 
     def _remember(self, plan: Plan, active: set[int]) -> None:
-        """Start from what is stored, once what only memory knew is stored too. active: campaign ids."""
+        """Start new versions from what is stored, once what only memory knew is stored too. active: campaign ids."""
         self._save_memory()
         held = self._store.held()
         self._close_abandoned([each for each in held if each.sample.campaign_id not in active])
-        versions = [target.version for target in plan.targets]
-        self._judging = {version.campaign_id: version for version in versions}
-        self._memory = recall(self._store, versions, held)
-        self._saved = rows_of(self._memory, versions)
+        versions = {target.version.campaign_id: target.version for target in plan.targets}
+        before = {version.id for version in self._judging.values()}
+        recalled = recall(self._store, [v for v in versions.values() if v.id not in before], held)
+        ledgers, states = {**self._memory.ledgers, **recalled.ledgers}, {**self._memory.states, **recalled.states}
+        self._memory = Memory({each: ledgers[each] for each in versions}, {each: states[each] for each in versions})
+        self._judging = versions
+        self._saved = rows_of(self._memory, versions.values())
 
     def _close_abandoned(self, held: Sequence[Held]) -> None:
         """Take what inactive campaigns held: it was good enough when they stopped."""

@@ -16,6 +16,9 @@ from shared.errors import NotFound
 NEAREST = 5
 SEEDS_PER_CLUSTER = 5
 
+MOST_DECADES = 12.0
+"""Where the cameras showed one thing all the time the scale has no end, and a figure beyond this says no more."""
+
 
 @dataclass(frozen=True)
 class NearSeed:
@@ -76,7 +79,9 @@ def explain(store: Store, sample_id: str) -> Explanation:
 def _rarity(sample: Sample, version: Version) -> float | None:
     assert version.scorer is not None and sample.vector is not None
     scorer = open_scorer(version.scorer, examples(version.seeds, version.embedding_version))
-    return float(10.0 ** scorer.rarity(sample.vector[None])[0]) if isinstance(scorer, Exemplar) else None
+    if not isinstance(scorer, Exemplar):
+        return None
+    return float(10.0 ** min(float(scorer.rarity(sample.vector[None])[0]), MOST_DECADES))
 
 
 def _nearest(sample: Sample, seeds: Sequence[Seed], embedding_version: str | None) -> tuple[NearSeed, ...]:

@@ -16,17 +16,18 @@ Key = tuple[int, str]
 _TRIGGER, _STATE = "trigger", "state"
 
 
-def recall(store: Store, versions: Sequence[Version], held: Sequence[Held]) -> Memory:
+def recall(store: Store, versions: Sequence[Version], held: Sequence[Held], *, taken: bool = True) -> Memory:
     """What the versions' campaigns remembered when it was last saved. held: of all campaigns.
 
-    What another trigger remembered, or the same with other settings, is of no use to this one.
+    What another trigger remembered, or the same with other settings, is of no use to this one. taken: whether to read
+    the samples that were taken, too; they can be many, and only judging needs them.
     """
     ledgers, states = {}, {}
     for version in versions:
         budget = version.budget
         rows = store.remembered(version.campaign_id)
         states[version.campaign_id] = {row.camera: _state_for(version.trigger, row.state) for row in rows}
-        newest = store.taken_by(version.campaign_id, limit=remembered(budget))
+        newest = store.taken_by(version.campaign_id, limit=remembered(budget)) if taken else []
         ledgers[version.campaign_id] = ledger_of(
             reversed(newest),
             budget,

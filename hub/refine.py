@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from hub.campaigns import commit
 from hub.protocols import Blobs, Embedder, Store
-from hub.types import Sample, SampleStatus, Seed, SeedKind, Version
+from hub.types import ElementKind, Sample, SampleStatus, Seed, SeedKind, Version
 from shared.errors import InvalidInput
 
 MOST_REVIEWED = 5_000
@@ -17,7 +17,7 @@ def recalculate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Em
     """Commit a version whose seeds are the campaign's own, the accepted samples and, as negatives, the discarded.
 
     A sample whose status was changed back is a seed no longer; statuses themselves stay as they are. InvalidInput when
-    the trigger has no use for seeds, or nothing was reviewed.
+    the trigger has no use for seeds, or nothing was ever reviewed.
     """
     campaign = store.campaign(name)
     if not campaign.trigger.wants_seeds:
@@ -25,14 +25,15 @@ def recalculate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Em
             f"a {campaign.trigger.name} campaign learns nothing from review",
             hint="Only campaigns with seeds do: --trigger similarity.",
         )
-    reviewed = [sample_seed(sample) for sample in reviewed_samples(store, name)]
-    if not reviewed:
+    element = {version.number: version.trigger.element for version in store.versions(name)}
+    reviewed = [sample_seed(sample, element[sample.version]) for sample in reviewed_samples(store, name)]
+    before = {seed.id: seed for seed in store.seeds(name) if seed.kind is SeedKind.SAMPLE}
+    if not reviewed and not before:
         raise InvalidInput(
             f"no sample of {name!r} was reviewed yet",
             hint=f"Say what is right and wrong: hub samples accept ID…, hub samples discard ID… (hub samples list "
             f"--campaign {name!r})",
         )
-    before = {seed.id: seed for seed in store.seeds(name) if seed.kind is SeedKind.SAMPLE}
     now_seeds = {seed.id for seed in reviewed}
     store.remove_seeds(name, [seed_id for seed_id in before if seed_id not in now_seeds])
     store.add_seeds(name, [seed for seed in reviewed if seed.id not in before])
@@ -57,10 +58,12 @@ def _newest(store: Store, name: str, status: SampleStatus) -> list[Sample]:
     return found[:MOST_REVIEWED]
 
 
-def sample_seed(sample: Sample) -> Seed:
-    """A reviewed sample as a seed; its vector may be of another embedding version, and is then made anew."""
+def sample_seed(sample: Sample, element: ElementKind) -> Seed:
+    """A reviewed sample as a seed; its vector may be of another embedding version, and is then made anew.
+
+    element: what its version compared. A frame is learned whole, though its box may be that of a detection.
+    """
     negative = sample.status is SampleStatus.DISCARDED
-    whole = (0.0, 0.0, float(sample.size_wh[0]), float(sample.size_wh[1]))
     return Seed(
         id=f"{'not-' if negative else ''}sample-{sample.frame_id}",
         kind=SeedKind.SAMPLE,
@@ -69,5 +72,5 @@ def sample_seed(sample: Sample) -> Seed:
         vector=sample.vector,
         embedding_version=sample.embedding_version,
         negative=negative,
-        box=None if sample.score.row == 0 or sample.box == whole else sample.box,
+        box=sample.box if element is ElementKind.CROP and sample.score.row > 0 else None,
     )

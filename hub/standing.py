@@ -72,7 +72,7 @@ def standing(store: Store, campaign: Campaign) -> Standing:
     versions = store.versions(campaign.name)
     if not versions:
         return reviewed
-    memory = recall(store, versions[-1:], store.held())
+    memory = recall(store, versions[-1:], store.held(), taken=False)
     ledger, states = memory.ledgers[campaign.id], memory.states[campaign.id]
     budget = versions[-1].budget
     adaptive = budget.alarms is not None or budget.target is not None

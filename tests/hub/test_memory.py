@@ -84,9 +84,7 @@ def stream(number, count):
         vector = (scenes[rng.integers(1, 4)] if odd else scenes[0]) + 0.1 * rng.standard_normal(16)
         found = [("bird", float(rng.random()))] * int(rng.integers(0, 2))
         camera = ("porch", "shed")[int(rng.integers(2))]
-        frames.append(
-            observation(*found, vectors=vector, content=f"{number} {i}", camera=camera, at=6000.0 + 2.0 * i)
-        )
+        frames.append(observation(*found, vectors=vector, content=f"{number} {i}", camera=camera, at=6000.0 + 2.0 * i))
     return frames
 
 
