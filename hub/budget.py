@@ -4,7 +4,7 @@
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -169,14 +169,13 @@ def add(
     frames = {**ledger.frames, frame_id: None}
     if len(frames) > most:
         del frames[next(iter(frames))]
-    compared = budget.duplicate_distance > 0 or budget.variety > 0
     return replace(
         ledger,
         taken=ledger.taken + 1,
         frames=frames,
         times=np.append(ledger.times, taken_at)[-most:],
         cameras=(*ledger.cameras, camera)[-most:],
-        vectors=_with_row(ledger, vector) if compared else ledger.vectors,
+        vectors=_with_row(ledger, vector) if _compares(budget) else ledger.vectors,
     )
 
 
@@ -203,18 +202,32 @@ def ledger_of(
     samples: the newest `remembered(budget)` in the order they were taken, control draws left out. taken: samples ever,
     without control draws. held: in any order.
     """
-    ledger = Ledger()
-    for sample in samples:
-        if not sample.control:
-            ledger = add(
-                ledger,
-                budget,
-                frame_id=sample.frame_id,
-                taken_at=sample.taken_at,
-                vector=sample.vector,
-                camera=sample.camera,
-            )
-    return replace(ledger, taken=taken, held=tuple(sorted(held, key=place)), tallies=dict(tallies or {}))
+    kept = [sample for sample in samples if not sample.control][-remembered(budget) :]
+    return Ledger(
+        taken=taken,
+        frames=dict.fromkeys(sample.frame_id for sample in kept),
+        times=np.array([sample.taken_at for sample in kept]),
+        cameras=tuple(sample.camera for sample in kept),
+        vectors=_rows_of(kept) if _compares(budget) else np.zeros((0, 0), np.float32),
+        held=tuple(sorted(held, key=place)),
+        tallies=dict(tallies or {}),
+    )
+
+
+def _rows_of(samples: Sequence[Sample]) -> Vectors:
+    """What adding these samples one by one leaves of their vectors."""
+    older, newest = samples[:-REMEMBERED], samples[-REMEMBERED:]
+    d = next((len(s.vector) for s in reversed(older) if s.vector is not None), 0)
+    rows: list[NDArray[np.float32]] = []
+    for sample in newest:
+        if sample.vector is not None and len(sample.vector) != d:
+            rows, d = [], len(sample.vector)
+        rows.append(np.zeros(d, np.float32) if sample.vector is None else sample.vector.astype(np.float32))
+    return np.stack(rows) if rows else np.zeros((0, d), np.float32)
+
+
+def _compares(budget: Budget) -> bool:
+    return budget.duplicate_distance > 0 or budget.variety > 0
 
 
 def remembered(budget: Budget) -> int:

@@ -1,11 +1,13 @@
 """The life of a campaign: create, seed, commit, activate. A commit is an immutable snapshot."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.scorers import SCORERS, fit
@@ -17,6 +19,7 @@ from hub.types import (
     CampaignState,
     ElementKind,
     Fitted,
+    Image,
     Scope,
     Seed,
     SeedKind,
@@ -33,6 +36,9 @@ GROWTH = 4
 
 SAME = 0.9995
 """Stored vectors of one element, rounded to float16, are at least so alike."""
+
+_TOGETHER = 16
+"""Pictures embedded at once."""
 
 LEAST_CONFIDENCE = 0.05
 """Detections below this are never asked of a detector: they are noise, and many."""
@@ -100,8 +106,8 @@ def picture_seeds(
 ) -> list[Seed]:
     """Embed pictures and keep them in the blob store, so that they can be embedded again by another model."""
     seeds: dict[str, Seed] = {}
-    for start in range(0, len(pictures.usable), 16):
-        some = pictures.usable[start : start + 16]
+    for start in range(0, len(pictures.usable), _TOGETHER):
+        some = pictures.usable[start : start + _TOGETHER]
         vectors = embedder.embed([decode(data) for _, data in some])
         for (name, data), vector in zip(some, vectors, strict=True):
             key = hashlib.blake2b(data, digest_size=16).hexdigest()
@@ -210,8 +216,8 @@ def check_budget(budget: Budget) -> None:
         raise InvalidInput(f"a campaign can't stop after {budget.stop_after} samples")
     if not 0.0 <= budget.variety <= 1.0 or not 0.0 <= budget.control <= 1.0:
         raise InvalidInput("variety and the control share lie between 0 and 1", hint="Such as --control 0.01.")
-    if budget.burst_s < 0 or budget.duplicate_s < 0:
-        raise InvalidInput("a burst and the time of near-duplicates are seconds, not below 0")
+    if not (0.0 <= budget.burst_s < math.inf and 0.0 <= budget.duplicate_s < math.inf):
+        raise InvalidInput("a burst and the time of near-duplicates are seconds, from 0 on")
     if budget.per_camera is not None and (budget.target is None or budget.per_camera < 1):
         raise InvalidInput("--per-camera shares out a target", hint="Give --target 40/day --per-camera 5.")
     if budget.variety > 0 and budget.target is None:
@@ -285,30 +291,71 @@ def commit(
     )
 
 
+def renew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, now: float) -> Version:
+    """The version after one whose seeds were embedded by another model: the same, with seeds embedded anew.
+
+    What was edited since and not committed stays uncommitted.
+    """
+    campaign = store.campaign(version.campaign)
+    seeds = _embed_stale(version.seeds, blobs, embedder)
+    known = {seed.id for seed in store.seeds(version.campaign)}
+    store.add_seeds(version.campaign, [seed for seed in seeds if seed.id in known])
+    as_it_was = replace(campaign, trigger=version.trigger, scope=version.scope)
+    return store.commit(
+        replace(
+            version,
+            id=0,
+            number=campaign.version + 1,
+            embedding_version=embedder.version,
+            seeds=tuple(seeds),
+            scorer=_fit_scorer(store, as_it_was, seeds, embedder),
+            created_at=now,
+        )
+    )
+
+
 def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder, *, re_embed: bool) -> list[Seed]:
     seeds = store.seeds(name)
     if not seeds:
         raise InvalidInput(f"campaign {name!r} has no seeds", hint=f"Add some: hub campaigns seed {name!r} …")
-    stale = [s for s in seeds if s.vector is None or s.embedding_version != embedder.version]
-    if not stale:
-        return seeds
-    if not re_embed:
+    stale = sum(1 for seed in seeds if _is_stale(seed, embedder))
+    if stale and not re_embed:
         raise ModelError(
-            f"{len(stale)} of the {len(seeds)} seeds of {name!r} were embedded by another model than {embedder.name}",
+            f"{stale} of the {len(seeds)} seeds of {name!r} were embedded by another model than {embedder.name}",
             hint=f"Their pictures and texts are kept. Embed them anew: hub campaigns commit {name!r} --re-embed",
         )
-    anew = {seed.id: _embed_again(seed, blobs, embedder) for seed in stale}
-    store.add_seeds(name, list(anew.values()))
-    return [anew.get(seed.id, seed) for seed in seeds]
+    anew = _embed_stale(seeds, blobs, embedder)
+    if stale:
+        store.add_seeds(name, anew)
+    return anew
 
 
-def _embed_again(seed: Seed, blobs: Blobs, embedder: Embedder) -> Seed:
-    if seed.kind is SeedKind.TEXT:
-        vector = embedder.embed_text([seed.name])[0]
-    else:
-        picture = decode(blobs.get(seed.blob))
-        vector = embedder.embed([picture if seed.box is None else crop(picture, np.array(seed.box, np.float32))])[0]
-    return replace(seed, vector=vector, embedding_version=embedder.version)
+def _is_stale(seed: Seed, embedder: Embedder) -> bool:
+    return seed.vector is None or seed.embedding_version != embedder.version
+
+
+def _embed_stale(seeds: Sequence[Seed], blobs: Blobs, embedder: Embedder) -> list[Seed]:
+    """All seeds in their order, those of other models embedded anew, a few pictures at a time."""
+    stale = [seed for seed in seeds if _is_stale(seed, embedder)]
+    vectors: dict[str, NDArray[np.float32]] = {}
+    texts = [seed for seed in stale if seed.kind is SeedKind.TEXT]
+    if texts:
+        in_words = embedder.embed_text([seed.name for seed in texts])
+        vectors |= {seed.id: vector for seed, vector in zip(texts, in_words, strict=True)}
+    pictures = [seed for seed in stale if seed.kind is not SeedKind.TEXT]
+    for start in range(0, len(pictures), _TOGETHER):
+        some = pictures[start : start + _TOGETHER]
+        embedded = embedder.embed([_picture(seed, blobs) for seed in some])
+        vectors |= {seed.id: vector for seed, vector in zip(some, embedded, strict=True)}
+    return [
+        replace(seed, vector=vectors[seed.id], embedding_version=embedder.version) if seed.id in vectors else seed
+        for seed in seeds
+    ]
+
+
+def _picture(seed: Seed, blobs: Blobs) -> Image:
+    picture = decode(blobs.get(seed.blob))
+    return picture if seed.box is None else crop(picture, np.array(seed.box, np.float32))
 
 
 def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:

@@ -18,7 +18,7 @@ from typing import TypeVar
 import numpy as np
 
 from hub.blobs import sweep
-from hub.campaigns import GROWTH, background_known, calibrate_anew, commit
+from hub.campaigns import GROWTH, background_known, calibrate_anew, renew
 from hub.memory import Key, changed, recall, remembers, rows_of, without
 from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
 from hub.plan import Models, Plan, make_plan
@@ -280,8 +280,7 @@ class Collector:
     def _renew(self, version: Version, embedder: Embedder) -> Version:
         """The embedder was changed: embed the seeds anew and go on with a version of its own."""
         _log.info("embedding the seeds of %r anew by %s", version.campaign, embedder.name)
-        name = version.campaign
-        return commit(self._store, self._blobs, name, lambda: embedder, now=self._now(), re_embed=True)
+        return renew(self._store, self._blobs, version, embedder, now=self._now())
 
     def _remember(self, plan: Plan, active: set[int]) -> None:
         """Start new versions from what is stored, once what only memory knew is stored too. active: campaign ids."""

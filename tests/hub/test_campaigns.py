@@ -168,3 +168,17 @@ def test_what_can_not_work_is_refused_before_anything_is_written(parts, draft, w
         life.create(store, draft, [], known_labels=lambda: ["bird"], sinks=("folder",), now=1.0)
     assert word in refusal.value.message + refusal.value.hint
     assert store.campaigns() == []
+
+
+def test_a_change_of_embedder_leaves_what_was_edited_uncommitted(parts, data_dir, models_dir):
+    store, blobs = parts
+    old, new = BuiltinEmbedder(), load_embedder(models_dir / "mobilenetv2", threads=1)
+    _create(store, blobs, data_dir, old)
+    first = life.commit(store, blobs, "owls", lambda: old, now=2.0)
+    campaign = store.campaign("owls")
+    store.update_campaign(replace(campaign, budget=replace(campaign.budget, threshold=0.9)))
+    second = life.renew(store, blobs, first, new, now=3.0)
+    assert (second.number, second.embedding_version, second.budget) == (2, new.version, first.budget)
+    assert life.uncommitted(store, store.campaign("owls"))
+    third = life.commit(store, blobs, "owls", lambda: new, now=4.0)
+    assert third.budget.threshold == 0.9
