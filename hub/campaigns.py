@@ -1,17 +1,15 @@
 """The life of a campaign: create, seed, commit, activate. A commit is an immutable snapshot."""
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.scorers import SCORERS, fit
 from hub.scorers.examples import examples
+from hub.seeds import embed_stale, is_stale
 from hub.types import (
     Background,
     Budget,
@@ -19,14 +17,12 @@ from hub.types import (
     CampaignState,
     ElementKind,
     Fitted,
-    Image,
     Scope,
     Seed,
     SeedKind,
     Version,
 )
-from hub.vision import DecodeLimits, crop, decode
-from shared.errors import AlreadyExists, ImageError, InvalidInput, ModelError, NotFound
+from shared.errors import AlreadyExists, InvalidInput, ModelError, NotFound
 
 BACKGROUND = 2_000
 """Stored elements drawn to calibrate a version."""
@@ -37,19 +33,8 @@ GROWTH = 4
 SAME = 0.9995
 """Stored vectors of one element, rounded to float16, are at least so alike."""
 
-_TOGETHER = 16
-"""Pictures embedded at once."""
-
 LEAST_CONFIDENCE = 0.05
 """Detections below this are never asked of a detector: they are noise, and many."""
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures read for seeding: (name, bytes), and the files that could not be used with the reason."""
-
-    usable: Sequence[tuple[str, bytes]] = ()
-    skipped: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -62,74 +47,6 @@ class Draft:
     budget: Budget = Budget()
     destinations: tuple[str, ...] = ("folder",)
     tags: tuple[str, ...] = ()
-
-
-def read_pictures(paths: Iterable[Path]) -> Pictures:
-    """Every picture among files and folders (searched to the bottom, hidden files left out).
-
-    InvalidInput when a path does not exist, or when there is not one usable picture.
-    """
-    files: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise InvalidInput(f"there is no file or folder {path}", hint="Check the path of the seed images.")
-        if path.is_dir():
-            inside = path.rglob("*")
-            files += sorted(f for f in inside if f.is_file() and not f.name.startswith("."))
-        else:
-            files.append(path)
-    usable, skipped = [], []
-    for file in files:
-        try:
-            usable.append((file.name, _read_picture(file)))
-        except (ImageError, OSError) as error:
-            skipped.append((str(file), getattr(error, "message", "") or str(error)))
-    if files and not usable:
-        raise InvalidInput(
-            f"none of the {len(files)} files is a usable picture: {skipped[0][0]}: {skipped[0][1]}",
-            hint="Seeds are JPEG or PNG pictures of what you want more of.",
-        )
-    return Pictures(usable, skipped)
-
-
-def _read_picture(file: Path) -> bytes:
-    size = file.stat().st_size
-    if size > DecodeLimits().max_bytes:
-        raise ImageError("too-large", f"{size:,} bytes are too many for a picture")
-    data = file.read_bytes()
-    decode(data)
-    return data
-
-
-def picture_seeds(
-    pictures: Pictures, kind: SeedKind, blobs: Blobs, embedder: Embedder, *, negative: bool = False
-) -> list[Seed]:
-    """Embed pictures and keep them in the blob store, so that they can be embedded again by another model."""
-    seeds: dict[str, Seed] = {}
-    for start in range(0, len(pictures.usable), _TOGETHER):
-        some = pictures.usable[start : start + _TOGETHER]
-        vectors = embedder.embed([decode(data) for _, data in some])
-        for (name, data), vector in zip(some, vectors, strict=True):
-            key = hashlib.blake2b(data, digest_size=16).hexdigest()
-            blobs.put(key, data)
-            seed_id = f"not-{key}" if negative else key
-            seeds[seed_id] = Seed(seed_id, kind, name, key, vector, embedder.version, negative)
-    return list(seeds.values())
-
-
-def text_seeds(texts: Sequence[str], embedder: Embedder) -> list[Seed]:
-    """Embed prompts. ModelError where the embedder does not understand text."""
-    wanted = list(dict.fromkeys(text.strip() for text in texts if text.strip()))
-    if not wanted:
-        return []
-    return [
-        Seed(_text_id(text), SeedKind.TEXT, text, "", vector, embedder.version)
-        for text, vector in zip(wanted, embedder.embed_text(wanted), strict=True)
-    ]
-
-
-def _text_id(text: str) -> str:
-    return hashlib.blake2b(f"text:{text}".encode(), digest_size=16).hexdigest()
 
 
 def create(
@@ -297,7 +214,7 @@ def renew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, n
     What was edited since and not committed stays uncommitted.
     """
     campaign = store.campaign(version.campaign)
-    seeds = _embed_stale(version.seeds, blobs, embedder)
+    seeds = embed_stale(version.seeds, blobs, embedder)
     known = {seed.id for seed in store.seeds(version.campaign)}
     store.add_seeds(version.campaign, [seed for seed in seeds if seed.id in known])
     as_it_was = replace(campaign, trigger=version.trigger, scope=version.scope)
@@ -318,44 +235,16 @@ def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder, *,
     seeds = store.seeds(name)
     if not seeds:
         raise InvalidInput(f"campaign {name!r} has no seeds", hint=f"Add some: hub campaigns seed {name!r} …")
-    stale = sum(1 for seed in seeds if _is_stale(seed, embedder))
+    stale = sum(1 for seed in seeds if is_stale(seed, embedder))
     if stale and not re_embed:
         raise ModelError(
             f"{stale} of the {len(seeds)} seeds of {name!r} were embedded by another model than {embedder.name}",
             hint=f"Their pictures and texts are kept. Embed them anew: hub campaigns commit {name!r} --re-embed",
         )
-    anew = _embed_stale(seeds, blobs, embedder)
+    anew = embed_stale(seeds, blobs, embedder)
     if stale:
         store.add_seeds(name, anew)
     return anew
-
-
-def _is_stale(seed: Seed, embedder: Embedder) -> bool:
-    return seed.vector is None or seed.embedding_version != embedder.version
-
-
-def _embed_stale(seeds: Sequence[Seed], blobs: Blobs, embedder: Embedder) -> list[Seed]:
-    """All seeds in their order, those of other models embedded anew, a few pictures at a time."""
-    stale = [seed for seed in seeds if _is_stale(seed, embedder)]
-    vectors: dict[str, NDArray[np.float32]] = {}
-    texts = [seed for seed in stale if seed.kind is SeedKind.TEXT]
-    if texts:
-        in_words = embedder.embed_text([seed.name for seed in texts])
-        vectors |= {seed.id: vector for seed, vector in zip(texts, in_words, strict=True)}
-    pictures = [seed for seed in stale if seed.kind is not SeedKind.TEXT]
-    for start in range(0, len(pictures), _TOGETHER):
-        some = pictures[start : start + _TOGETHER]
-        embedded = embedder.embed([_picture(seed, blobs) for seed in some])
-        vectors |= {seed.id: vector for seed, vector in zip(some, embedded, strict=True)}
-    return [
-        replace(seed, vector=vectors[seed.id], embedding_version=embedder.version) if seed.id in vectors else seed
-        for seed in seeds
-    ]
-
-
-def _picture(seed: Seed, blobs: Blobs) -> Image:
-    picture = decode(blobs.get(seed.blob))
-    return picture if seed.box is None else crop(picture, np.array(seed.box, np.float32))
 
 
 def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:

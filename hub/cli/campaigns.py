@@ -11,12 +11,13 @@ import click
 from hub import campaigns as life
 from hub import refine
 from hub.budget import format_limit
-from hub.campaigns import Draft, Pictures
+from hub.campaigns import Draft
 from hub.cli.campaign_options import budget_of, scope_of, seed_options, setting_options, trigger_of
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_facts, print_json, print_rows, say, when
 from hub.protocols import Trigger
 from hub.scope import format_hours, format_weekdays
+from hub.seeds import Pictures, picture_seeds, read_pictures, text_seeds
 from hub.sinks import SINKS
 from hub.standing import standing
 from hub.triggers import TRIGGERS, to_json
@@ -93,16 +94,16 @@ def _embed_seeds(
 ) -> list[Seed]:
     if not paths and not texts and not unlike:
         return []
-    wanted, unwanted = (life.read_pictures(some) if some else Pictures() for some in (paths, unlike))
+    wanted, unwanted = (read_pictures(some) if some else Pictures() for some in (paths, unlike))
     for file, why in (*wanted.skipped, *unwanted.skipped):
         say(f"left out {file}: {why}")
     embedder, blobs = ctx.hub.embedder(), ctx.hub.blobs
     kind = SeedKind.CROP if trigger.element is ElementKind.CROP else SeedKind.IMAGE
-    in_words = life.text_seeds(texts, embedder)  # first, since it is soon known to fail
+    in_words = text_seeds(texts, embedder)  # first, since it is soon known to fail
     return [
-        *life.picture_seeds(wanted, kind, blobs, embedder),
+        *picture_seeds(wanted, kind, blobs, embedder),
         *in_words,
-        *life.picture_seeds(unwanted, kind, blobs, embedder, negative=True),
+        *picture_seeds(unwanted, kind, blobs, embedder, negative=True),
     ]
 
 

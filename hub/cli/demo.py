@@ -8,13 +8,14 @@ import click
 
 from hub import campaigns as life
 from hub.app import Hub
-from hub.campaigns import Draft, Pictures
+from hub.campaigns import Draft
 from hub.cli.context import Context, pass_context
 from hub.cli.output import download_bar, say
 from hub.cli.run import run_hub
 from hub.demo import DemoCamera, demo_cameras, footage
 from hub.models.catalog import DEFAULTS, cache_dir, card
 from hub.models.fetch import Patience, fetch_model
+from hub.seeds import Pictures, picture_seeds
 from hub.sinks import SINKS
 from hub.triggers.detection import Detection
 from hub.triggers.similarity import Similarity
@@ -73,7 +74,7 @@ def _ensure(hub: Hub, draft: Draft, pictures: Sequence[tuple[str, bytes]]) -> No
     try:
         hub.store.campaign(draft.name)
     except NotFound:
-        seeds = life.picture_seeds(Pictures(pictures), SeedKind.IMAGE, hub.blobs, hub.embedder()) if pictures else []
+        seeds = picture_seeds(Pictures(pictures), SeedKind.IMAGE, hub.blobs, hub.embedder()) if pictures else []
         life.create(hub.store, draft, seeds, known_labels=lambda: hub.detector().labels, sinks=SINKS, now=time.time())
     life.activate(hub.store, hub.blobs, draft.name, hub.embedder, now=time.time())
 

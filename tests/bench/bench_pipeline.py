@@ -30,13 +30,14 @@ from PIL import Image
 from hub import campaigns as life
 from hub.app import inference_plan
 from hub.blobs import open_blobs
-from hub.campaigns import Draft, Pictures
+from hub.campaigns import Draft
 from hub.collector import Collector
 from hub.models.embedder import load_embedder
 from hub.models.session import open_session
 from hub.models.yolo import load_detector
 from hub.pipeline import decode_all, perceive
 from hub.plan import Models
+from hub.seeds import Pictures, picture_seeds
 from hub.store import open_store
 from hub.triggers.detection import Detection
 from hub.triggers.similarity import Similarity
@@ -158,7 +159,7 @@ class Bench:
         drafts = [(Draft("cars", Detection(("car",)), budget=budget), [])]
         if crops:
             pictures = Pictures([("a.jpg", self.pictures[0]), ("b.jpg", self.pictures[20])])
-            seeds = life.picture_seeds(pictures, SeedKind.CROP, blobs, self.embedder)
+            seeds = picture_seeds(pictures, SeedKind.CROP, blobs, self.embedder)
             drafts.append((Draft("such cars", Similarity(ElementKind.CROP), budget=budget), seeds))
         for draft, seeds in drafts:
             life.create(store, draft, seeds, known_labels=labels, sinks=("folder",), now=time.time())

@@ -11,6 +11,7 @@ from hub.campaigns import Draft
 from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.embedder import load_embedder
 from hub.scorers.calibration import LEAST_BACKGROUND
+from hub.seeds import picture_seeds, read_pictures
 from hub.store import open_store
 from hub.triggers.detection import Detection
 from hub.triggers.everything import Everything
@@ -28,8 +29,8 @@ def parts(tmp_path):
 
 
 def _create(store, blobs, data_dir, embedder):
-    found = life.read_pictures([data_dir / "photos" / "owl.jpg"])
-    seeds = life.picture_seeds(found, SeedKind.IMAGE, blobs, embedder)
+    found = read_pictures([data_dir / "photos" / "owl.jpg"])
+    seeds = picture_seeds(found, SeedKind.IMAGE, blobs, embedder)
     life.create(store, Draft("owls", Similarity()), seeds, known_labels=tuple, sinks=("folder",), now=1.0)
 
 
@@ -57,8 +58,8 @@ def test_activating_commits_once_and_says_when_something_is_not_committed(parts,
         campaign = life.activate(store, blobs, "owls", lambda: embedder, now=2.0)
     assert campaign.version == 1
     assert not life.uncommitted(store, campaign)
-    more = life.read_pictures([data_dir / "photos" / "parrot.jpg"])
-    store.add_seeds("owls", life.picture_seeds(more, SeedKind.IMAGE, blobs, embedder))
+    more = read_pictures([data_dir / "photos" / "parrot.jpg"])
+    store.add_seeds("owls", picture_seeds(more, SeedKind.IMAGE, blobs, embedder))
     assert life.uncommitted(store, campaign)
 
 
@@ -66,10 +67,10 @@ def test_all_there_is_to_a_seed_stays_when_it_is_embedded_anew(parts, data_dir, 
     store, blobs = parts
     old, new = BuiltinEmbedder(), load_embedder(models_dir / "mobilenetv2", threads=1)
     _create(store, blobs, data_dir, old)
-    unlike = life.read_pictures([data_dir / "photos" / "parrot.jpg"])
+    unlike = read_pictures([data_dir / "photos" / "parrot.jpg"])
     (owl,) = store.seeds("owls")
     boxed = replace(owl, id="boxed", kind=SeedKind.SAMPLE, box=(10.0, 10.0, 90.0, 90.0))
-    store.add_seeds("owls", [*life.picture_seeds(unlike, SeedKind.IMAGE, blobs, old, negative=True), boxed])
+    store.add_seeds("owls", [*picture_seeds(unlike, SeedKind.IMAGE, blobs, old, negative=True), boxed])
     version = life.commit(store, blobs, "owls", lambda: new, now=2.0, re_embed=True)
     assert [(s.name, s.negative, s.box is None) for s in version.seeds] == [
         ("owl.jpg", False, True),
@@ -83,8 +84,8 @@ def test_a_picture_that_is_liked_and_not_liked_is_two_seeds(parts, data_dir):
     store, blobs = parts
     embedder = BuiltinEmbedder()
     _create(store, blobs, data_dir, embedder)
-    owl = life.read_pictures([data_dir / "photos" / "owl.jpg"])
-    assert store.add_seeds("owls", life.picture_seeds(owl, SeedKind.IMAGE, blobs, embedder, negative=True)) == 1
+    owl = read_pictures([data_dir / "photos" / "owl.jpg"])
+    assert store.add_seeds("owls", picture_seeds(owl, SeedKind.IMAGE, blobs, embedder, negative=True)) == 1
     assert [s.negative for s in store.seeds("owls")] == [False, True]
 
 

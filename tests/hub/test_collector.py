@@ -21,6 +21,7 @@ from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.embedder import load_embedder
 from hub.models.yolo import load_detector
 from hub.plan import Models
+from hub.seeds import Pictures, picture_seeds, text_seeds
 from hub.store import open_store
 from hub.triggers.change import Change
 from hub.triggers.detection import Detection
@@ -494,8 +495,8 @@ def test_another_setting_of_a_trigger_starts_afresh(watching, store):
 def test_under_another_embedder_seeds_are_embedded_anew_and_the_campaign_goes_on(store, cameras, tmp_path, models_dir):
     old, new = BuiltinEmbedder(), load_embedder(models_dir / "mobilenetv2", threads=1)
     hub = Running(store, Models(lambda: None, lambda: old), tmp_path)
-    found = life.Pictures([("mine.jpg", picture(7)), ("other.jpg", picture(8))])
-    seeds = life.picture_seeds(found, SeedKind.IMAGE, hub.blobs, old)
+    found = Pictures([("mine.jpg", picture(7)), ("other.jpg", picture(8))])
+    seeds = picture_seeds(found, SeedKind.IMAGE, hub.blobs, old)
     hub.activate("like it", Budget(0.0), Similarity(), seeds, old)
     store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
     hub.run(lambda: len(store.samples()) >= 5)
@@ -517,7 +518,7 @@ def test_words_are_embedded_anew_only_by_a_model_that_understands_them(
     hub, store, cameras, tmp_path, models_dir, caplog
 ):
     clip, blind = load_embedder(models_dir / "clip-student", threads=1), BuiltinEmbedder()
-    hub.activate("words", Budget(0.0), Similarity(), life.text_seeds(["a bird"], clip), clip)
+    hub.activate("words", Budget(0.0), Similarity(), text_seeds(["a bird"], clip), clip)
     hub.activate("all", Budget(0.0))
     store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
     hub.start_anew(Models(hub.collector._models.detector, lambda: blind))

@@ -15,6 +15,7 @@ from hub.models.embedder import load_embedder
 from hub.pipeline import Memory, decode_all, judge, perceive
 from hub.refine import recalculate, sample_seed
 from hub.scorers.exemplar import Exemplar
+from hub.seeds import Pictures, picture_seeds, text_seeds
 from hub.store import open_store
 from hub.target import SeedTarget
 from hub.triggers.detection import Detection
@@ -61,8 +62,8 @@ def show(store, embedder, count=240):
 
 
 def create(store, blobs, embedder, pictures, trigger=None, texts=(), name="stripes"):
-    found = life.Pictures([(f"{i}.png", data) for i, data in enumerate(pictures)])
-    seeds = [*life.picture_seeds(found, SeedKind.IMAGE, blobs, embedder), *life.text_seeds(texts, embedder)]
+    found = Pictures([(f"{i}.png", data) for i, data in enumerate(pictures)])
+    seeds = [*picture_seeds(found, SeedKind.IMAGE, blobs, embedder), *text_seeds(texts, embedder)]
     draft = Draft(name, trigger or Similarity(), budget=Budget(0.0))
     life.create(store, draft, seeds, known_labels=tuple, sinks=("folder",), now=1.0)
     return life.commit(store, blobs, name, lambda: embedder, now=2.0)
