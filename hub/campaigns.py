@@ -17,6 +17,7 @@ from hub.types import (
     CampaignState,
     ElementKind,
     Fitted,
+    Prior,
     Scope,
     Seed,
     SeedKind,
@@ -257,8 +258,18 @@ def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedde
         labels=getattr(trigger, "labels", ()) if trigger.element is ElementKind.CROP else (),
         confidence=getattr(trigger, "confidence", 0.0) if trigger.element is ElementKind.CROP else 0.0,
     )
-    known = examples(seeds, embedder.version, _without_seeds(background, seeds), embedder.typical, embedder.prior)
+    prior = _prior(embedder) if any(seed.kind is SeedKind.TEXT for seed in seeds) else embedder.prior
+    known = examples(seeds, embedder.version, _without_seeds(background, seeds), embedder.typical, prior)
     return fit(getattr(trigger, "scorer", "calibrated"), known)
+
+
+def _prior(embedder: Embedder) -> Prior:
+    """With what a text is held against."""
+    nouns, prior = embedder.nouns(), embedder.prior
+    if not len(nouns):
+        return prior
+    mean = prior.text_mean if prior.text_mean is not None else nouns.mean(axis=0)
+    return replace(prior, nouns=nouns, text_mean=mean)
 
 
 def _without_seeds(background: Background, seeds: Sequence[Seed]) -> Background:

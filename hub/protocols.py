@@ -77,6 +77,9 @@ class Embedder(Protocol):
     def embed(self, images: Sequence[Image]) -> Vectors:
         """(n, dim) unit float32, a row per image; images may differ in size."""
 
+    def nouns(self) -> Vectors:
+        """(n, dim) unit float32: nouns' texts, (0, dim) where text is not understood. Seconds for a text tower."""
+
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) unit float32. ModelError, with what can be done, where text is not understood."""
 

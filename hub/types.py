@@ -290,11 +290,13 @@ class Prior:
     """What is known of an embedder's vectors before any camera has shown something.
 
     text_mean: (d,) mean vector of many texts. concepts: (d, d) covariance of the vectors of many nouns, which says in
-    what directions things differ. None where it is not known, or the embedder understands no text.
+    what directions things differ. nouns: (n, d) vectors of nouns' texts, with which another text competes; only asked
+    for where there is a text. None where it is not known, or the embedder understands no text.
     """
 
     text_mean: NDArray[np.float32] | None = None
     concepts: NDArray[np.floating[Any]] | None = None
+    nouns: Vectors | None = None
 
 
 @dataclass(frozen=True, eq=False)

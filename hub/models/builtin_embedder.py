@@ -47,6 +47,10 @@ class BuiltinEmbedder:
         rows = [_describe(image) for image in images]
         return unit(np.stack(rows), self.name) if rows else np.zeros((0, self.dim), np.float32)
 
+    def nouns(self) -> Vectors:
+        """None: it understands no text."""
+        return np.zeros((0, self.dim), np.float32)
+
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Always a ModelError."""
         raise ModelError(

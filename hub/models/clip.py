@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hub.models.prior import NOTHING, NOUNS, of_texts
+from hub.models.prior import NOTHING, NOUNS
 from hub.models.text_bank import TextBank
 from hub.models.towers import ImageTower, TextTower
 from hub.models.vectors import embedding_version
@@ -59,14 +59,20 @@ class ClipEmbedder:
             )
         return vectors
 
-    @cached_property
+    @property
     def prior(self) -> Prior:
-        """What ships with the hub; for other weights the mean of a few of their own texts."""
-        if self._known is not None:
-            return self._known
-        if not isinstance(self._text, TextTower):
-            return NOTHING
-        return of_texts(self.embed_text([f"a {noun}" for noun in NOUNS]))
+        """What ships with the hub."""
+        return self._known or NOTHING
+
+    def nouns(self) -> Vectors:
+        """(n, dim) unit float32: all that a bank knows; by a text tower those of prior.py, which takes seconds."""
+        return self._nouns
+
+    @cached_property
+    def _nouns(self) -> Vectors:
+        if isinstance(self._text, TextBank):
+            return self._text.vectors
+        return self.embed_text([f"a {noun}" for noun in NOUNS] if self._text else [])
 
     @cached_property
     def _text(self) -> TextSource | None:

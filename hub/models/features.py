@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from hub.models.prior import NOTHING
 from hub.models.towers import ImageTower
 from hub.models.vectors import embedding_version
@@ -26,6 +28,10 @@ class FeatureEmbedder:
     def embed(self, images: Sequence[Image]) -> Vectors:
         """(n, dim) unit float32, a row per picture; pictures may differ in size."""
         return self._images.embed(images, self.name)
+
+    def nouns(self) -> Vectors:
+        """None: it understands no text."""
+        return np.zeros((0, self.dim), np.float32)
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """Always a ModelError."""

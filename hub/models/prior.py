@@ -9,18 +9,25 @@ from importlib.resources import files
 
 import numpy as np
 
-from hub.types import Prior, Vectors
+from hub.types import Prior
 
 NOTHING = Prior()
 
 NOUNS = (
-    "person", "child", "dog", "cat", "bird", "horse", "cow", "fish", "insect", "tree", "flower", "field", "forest",
-    "mountain", "river", "beach", "sky", "road", "street", "bridge", "house", "door", "window", "room", "kitchen",
-    "table", "chair", "bed", "lamp", "bottle", "cup", "plate", "fruit", "bread", "meal", "book", "phone", "computer",
-    "screen", "clock", "tool", "machine", "factory", "box", "bag", "shoe", "shirt", "hat", "ball", "toy", "instrument",
-    "bicycle", "car", "truck", "bus", "train", "boat", "airplane", "sign", "fence", "wall", "light", "shadow", "night",
+    "person", "child", "crowd", "face", "hand", "dog", "cat", "bird", "horse", "cow", "sheep", "pig", "goat", "chicken",
+    "deer", "fox", "bear", "rabbit", "mouse", "fish", "insect", "butterfly", "bee", "spider", "snake", "tree", "bush",
+    "flower", "leaf", "grass", "field", "forest", "garden", "farm", "mountain", "hill", "river", "lake", "beach", "sea",
+    "snow", "rain", "fog", "sky", "cloud", "sun", "night", "shadow", "fire", "smoke", "road", "street", "sidewalk",
+    "crossing", "parking lot", "bridge", "tunnel", "house", "building", "tower", "church", "shop", "factory", "barn",
+    "stable", "garage", "door", "window", "gate", "fence", "wall", "roof", "floor", "stairs", "room", "kitchen",
+    "bedroom", "bathroom", "office", "corridor", "table", "chair", "bed", "sofa", "shelf", "lamp", "mirror", "curtain",
+    "bottle", "cup", "bowl", "plate", "knife", "fruit", "vegetable", "bread", "cake", "meat", "book", "paper", "pen",
+    "phone", "computer", "screen", "keyboard", "camera", "clock", "tool", "hammer", "machine", "robot", "conveyor belt",
+    "pipe", "cable", "box", "pallet", "barrel", "bag", "basket", "shoe", "shirt", "coat", "hat", "helmet", "glasses",
+    "umbrella", "ball", "toy", "musical instrument", "bicycle", "motorcycle", "car", "van", "truck", "bus", "tractor",
+    "train", "boat", "ship", "airplane", "sign", "traffic light", "flag", "statue", "picture", "pattern",
 )  # fmt: skip
-"""What the mean of texts is taken of, for weights we know nothing of."""
+"""What a text is held against, for an embedder that takes any text: the things that cameras show."""
 
 
 @cache
@@ -31,8 +38,3 @@ def shipped(name: str) -> Prior:
     concepts = np.zeros((len(mean), len(mean)), np.float32)
     concepts[np.triu_indices(len(mean))] = upper
     return Prior(mean, concepts + np.triu(concepts, 1).T)
-
-
-def of_texts(vectors: Vectors) -> Prior:
-    """From the vectors of NOUNS, (n, d): too few for a covariance."""
-    return Prior(vectors.mean(axis=0).astype(np.float32))

@@ -35,6 +35,11 @@ class TextBank:
         return int(self._vectors.shape[1])
 
     @property
+    def vectors(self) -> Vectors:
+        """(n, dim) of all it knows."""
+        return self._vectors
+
+    @property
     def names(self) -> tuple[str, ...]:
         """What it knows."""
         return tuple(self._row)

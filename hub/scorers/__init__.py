@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from hub.protocols import Scorer
 from hub.scorers.aquarium import AquariumV1
 from hub.scorers.calibration import LEAST_BACKGROUND
+from hub.scorers.classifier import Classifier, choose
 from hub.scorers.examples import Examples
 from hub.scorers.exemplar import Exemplar
 from hub.scorers.nearest import Cosine, Typical
@@ -13,6 +14,7 @@ from shared.errors import InvalidInput, NotFound
 
 OPENERS: Mapping[str, Callable[[Fitted, Examples], Scorer]] = {
     Exemplar.name: Exemplar,
+    Classifier.name: Classifier,
     Typical.name: Typical,
     Cosine.name: Cosine,
     AquariumV1.name: AquariumV1,
@@ -21,8 +23,9 @@ OPENERS: Mapping[str, Callable[[Fitted, Examples], Scorer]] = {
 
 
 def _fit_calibrated(examples: Examples) -> Fitted:
+    """By what the background allows, and the classifier where it has shown to be better."""
     enough = len(set(examples.background.frame.tolist())) >= LEAST_BACKGROUND
-    return Exemplar.fit(examples) if enough else Typical.fit(examples)
+    return choose(examples) if enough else Typical.fit(examples)
 
 
 SCORERS: Mapping[str, Callable[[Examples], Fitted]] = {

@@ -58,7 +58,7 @@ def examples(
         once["pictures"],
         once["texts"],
         once["negatives"],
-        known,
+        _usable(known),
         typical or {},
         prior if prior is not None else Prior(),
     )
@@ -80,6 +80,12 @@ def stack(seeds: Sequence[Seed], embedding_version: str | None) -> Vectors:
     if not seeds:
         return np.zeros((0, 0), np.float32)
     return np.stack([seed.vector for seed in seeds if seed.vector is not None]).astype(np.float32)
+
+
+def _usable(background: Background) -> Background:
+    """Without rows that are no vectors (zero, NaN)."""
+    good = np.isfinite(background.vectors).all(axis=1) & background.vectors.any(axis=1)
+    return background if good.all() else Background(background.vectors[good], background.frame[good])
 
 
 def _each_once(vectors: Vectors) -> Vectors:

@@ -6,11 +6,14 @@ covariance C. The mean of the detectors is best for a compact class, the nearest
 has both as its ends, and how soft it is, is chosen by how rare each seed is to the detectors of the others.
 
 Where the embedder's statistics tell how concepts differ (the covariance of many nouns' text vectors), directions in
-which they do count for more: it makes up for what one seed can't tell.
+which they do count for more: it makes up for what one seed can't tell. So does a share of the covariance taken from
+the differences of near background elements, which are likely the same thing seen otherwise.
+
+A text is whitened as well, and above all held against rival nouns (nouns.py): CLIP's own softmax over what the
+background shows.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -19,20 +22,24 @@ from numpy.typing import NDArray
 from hub.rarity import FALSE_POSITIVE_RATE
 from hub.scorers.calibration import Rarities, rarities
 from hub.scorers.clusters import cluster
+from hub.scorers.detectors import Detectors, detectors, directions, metric_of, near_differences
 from hub.scorers.examples import Examples
-from hub.types import Fitted, Prior, Vectors
+from hub.scorers.nouns import odds, rivals
+from hub.types import Fitted, Vectors
 
-CONCEPT_POWER = 0.4
-
-RIDGE, RIDGE_OF_ONE = 1.0, 5.0
+RIDGE, RIDGE_OF_ONE = 1.0, 4.0
 """The ridge is RIDGE + RIDGE_OF_ONE/k of the mean variance, for k seeds: few seeds say little of a class."""
 
-NEAR_SHARE = 0.6
+NEAR_SHARE = 0.8
 """With k seeds, this over k of the covariance is that of near elements' differences."""
-NEAR_OF = 2_000
-TEXT_RIDGE = 8.0
+
+TEXT_RIDGE = 4.0
 TEXT_COSINE = 0.5
-TEXT_WEIGHT = 3.0
+"""How much a text's plain direction weighs beside its whitened one."""
+TEXT_ODDS = 4.0
+"""How much the odds against rival nouns weigh beside the linear detector of a text."""
+
+TEXT_WEIGHT = 6.0
 """A text counts for as many seeds."""
 
 SOFTNESS = (0.0, 0.1, 0.3, 1.0, 3.0)
@@ -40,95 +47,6 @@ SOFTNESS = (0.0, 0.1, 0.3, 1.0, 3.0)
 USUAL_SOFTNESS = 0.3
 
 MOST_EXEMPLARS = 32
-NEGATIVE_WEIGHT = 10.0
-"""A discarded sample counts for as many background elements."""
-
-
-def directions(rows: Vectors, mean: NDArray[np.float32]) -> Vectors:
-    """(n, d) unit float32: which way each row lies from the mean; 0 for the mean itself."""
-    apart = rows - mean
-    return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6), np.float32)
-
-
-def concept_metric(covariance: NDArray[np.floating] | None, power: float = CONCEPT_POWER) -> NDArray[np.float32] | None:
-    """The symmetric power/2 of a covariance of concepts, (d, d); None for None."""
-    if covariance is None:
-        return None
-    values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
-    values = np.maximum(values / values.mean(), 1e-6) ** (power / 2)
-    return np.asarray((vectors * values) @ vectors.T, np.float32)
-
-
-@lru_cache(maxsize=4)
-def _metric_of(prior: Prior) -> NDArray[np.float32] | None:
-    return concept_metric(prior.concepts)
-
-
-@dataclass(frozen=True, eq=False)
-class Detectors:
-    """Linear detectors of directions: weights (m, d), each of unit deviation on the background, and its values on the
-    background as if each element had not been known, (n, m)."""
-
-    weights: NDArray[np.float32]
-    background: NDArray[np.float32]
-
-
-def detectors(
-    seeds: Vectors,
-    background: Vectors,
-    ridge: float,
-    metric: NDArray[np.float32] | None = None,
-    negatives: Vectors | None = None,
-    near: Vectors | None = None,
-    near_share: float = 0.0,
-) -> Detectors:
-    """A detector for each of `seeds` (m, d) against `background` (n, d); all are directions from the mean.
-
-    near: (p, d) differences of near elements, whose covariance is `near_share` of the whole. An element's held-out value
-    follows from its leverage h (Sherman and Morrison): a / (1 − h).
-    """
-    d = background.shape[1]
-    parts = [seeds, background, *(part for part in (negatives, near) if part is not None)]
-    if metric is not None:
-        parts = [part @ metric for part in parts]
-    basis = _span(np.concatenate(parts[: 3 if negatives is not None else 2]))
-    if basis is not None:
-        parts = [part @ basis for part in parts]
-    wanted, seen = parts[:2]
-    n = len(seen)
-    covariance = seen.T @ seen / n
-    level = float(np.trace(covariance)) / d
-    if near is not None and near_share:
-        within = parts[-1].T @ parts[-1]
-        covariance += near_share * (within * (level * d / max(float(np.trace(within)), 1e-9)) - covariance)
-    if negatives is not None and len(negatives):
-        covariance += NEGATIVE_WEIGHT / n * (parts[2].T @ parts[2])
-    inverse = np.linalg.inv(covariance + ridge * max(level, 1e-9) * np.eye(len(covariance), dtype=np.float32))
-    weights = wanted @ inverse
-    leverage = np.einsum("nd,nd->n", seen @ inverse, seen) / n
-    held_out = (seen @ weights.T) / np.maximum(1.0 - leverage, 0.05)[:, None]
-    deviation = np.maximum(held_out.std(axis=0), 1e-9)
-    weights /= deviation[:, None]
-    if basis is not None:
-        weights = weights @ basis.T
-    return Detectors(
-        (weights if metric is None else weights @ metric).astype(np.float32), (held_out / deviation).astype(np.float32)
-    )
-
-
-def _span(rows: Vectors) -> NDArray[np.float32] | None:
-    """(d, n) orthonormal columns that span rows (n, d), or None where there are too many rows for that to help."""
-    n, d = rows.shape
-    return np.linalg.qr(rows.T)[0].astype(np.float32) if n < 0.8 * d else None
-
-
-def near_differences(background: Vectors) -> Vectors:
-    """What differs between each element, of at most NEAR_OF, and the one nearest to it: likely the same thing, seen
-    otherwise."""
-    some = background[:: -(-len(background) // NEAR_OF)]
-    alike = some @ some.T
-    np.fill_diagonal(alike, -np.inf)
-    return np.asarray(some - some[alike.argmax(axis=1)], np.float32)
 
 
 def soft_maximum(values: NDArray[np.float32], weights: NDArray[np.float32], beta: float) -> NDArray[np.float32]:
@@ -192,13 +110,17 @@ class Exemplar:
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """What `raw_values` goes by. weights: (m, d) detectors, their offsets (m,), what share (m,) of the pictures each
-    stands for; text_weights: (t, d)."""
+    """What `raw_values` goes by. weights: (m, d) detectors, what share (m,) of the pictures each
+    stands for; text_weights: (t, d). texts: (t, d) as they are, to be held against rivals (r, d), with the mean and the
+    deviation (2, t) of their odds on the background."""
 
     mean: NDArray[np.float32]
     weights: NDArray[np.float32]
     share: NDArray[np.float32]
     text_weights: NDArray[np.float32]
+    texts: Vectors
+    rivals: Vectors
+    odds: NDArray[np.float32]
     beta: float
     pictures: int
 
@@ -209,7 +131,10 @@ def parts_of(fitted: Fitted) -> Parts:
     weights, share = arrays["weights"], arrays["share"]
     if beta == 0.0 and len(weights):
         weights, share = (share @ weights)[None], np.ones(1, np.float32)
-    return Parts(arrays["mean"], weights, share, arrays["text_weights"], beta, int(fitted.facts["pictures"]))
+    return Parts(
+        arrays["mean"], weights, share, arrays["text_weights"], arrays["texts"], arrays["rivals"], arrays["odds"],
+        beta, int(fitted.facts["pictures"]),
+    )  # fmt: skip
 
 
 def rarities_of(fitted: Fitted) -> Rarities:
@@ -221,7 +146,16 @@ def rarities_of(fitted: Fitted) -> Rarities:
 def raw_values(parts: Parts, rows: Vectors) -> NDArray[np.float32]:
     """(n,) for unit rows (n, d): the soft maximum over pictures, the best of the texts, weighted by their number."""
     away = directions(rows, parts.mean)
-    return _together(away @ parts.weights.T, away @ parts.text_weights.T, parts)
+    return _together(away @ parts.weights.T, text_values(rows, away @ parts.text_weights.T, parts), parts)
+
+
+def text_values(rows: Vectors, linear: NDArray[np.float32], parts: Parts) -> NDArray[np.float32]:
+    """(n, t): the values of the linear detectors and, where rivals are known, the odds against these."""
+    if not len(parts.texts) or not len(parts.rivals):
+        return linear
+    mean, deviation = parts.odds
+    against = (odds(rows, parts.texts, parts.rivals) - mean) / deviation
+    return np.asarray((linear + TEXT_ODDS * against) / (1.0 + TEXT_ODDS), np.float32)
 
 
 def _together(pictures: NDArray[np.float32], texts: NDArray[np.float32], parts: Parts) -> NDArray[np.float32]:
@@ -236,20 +170,30 @@ def _together(pictures: NDArray[np.float32], texts: NDArray[np.float32], parts: 
 
 def fit(examples: Examples) -> Fitted:
     """Detectors, how they are blended, and how rare their values are on the background, held out."""
+    return learn(examples)[0]
+
+
+def learn(examples: Examples) -> tuple[Fitted, NDArray[np.float32]]:
+    """What `fit` gives, and the held-out raw values of the background, (n,)."""
     background = examples.background.vectors
     mean = background.mean(axis=0).astype(np.float32)
     away, unwanted = directions(background, mean), directions(examples.negatives, mean)
     found = _picture_detectors(examples, away, mean, unwanted)
     texts = _text_detectors(examples, away, mean, unwanted)
-    parts = Parts(mean, found.weights, found.share, texts.weights, found.beta, len(examples.pictures))
-    values = _together(found.background, texts.background, parts)
+    against = rivals(examples.prior, examples.texts, examples.background) if len(examples.texts) else examples.texts
+    parts = Parts(
+        mean, found.weights, found.share, texts.weights, examples.texts, against,
+        _odds_of(background, examples.texts, against), found.beta, len(examples.pictures),
+    )  # fmt: skip
+    values = _together(found.background, text_values(background, texts.background, parts), parts)
     rare = rarities(best_of_frames(values, examples.background.frame))
-    return Fitted(
+    fitted = Fitted(
         Exemplar.name,
         {
             "beta": found.beta,
             "pictures": len(examples.pictures),
             "texts": len(examples.texts),
+            "rivals": len(against),
             "negatives": len(examples.negatives),
             "background": rare.known,
             "per_decade": rare.per_decade,
@@ -260,9 +204,18 @@ def fit(examples: Examples) -> Fitted:
         },
         {
             "mean": mean, "weights": found.weights, "share": found.share, "text_weights": texts.weights,
+            "texts": parts.texts, "rivals": parts.rivals, "odds": parts.odds,
             "values": rare.values, "decades": rare.decades,
         },
     )  # fmt: skip
+    return fitted, values
+
+
+def _odds_of(background: Vectors, texts: Vectors, against: Vectors) -> NDArray[np.float32]:
+    if not len(texts) or not len(against):
+        return np.zeros((2, len(texts)), np.float32)
+    known = odds(background, texts, against)
+    return np.stack([known.mean(axis=0), np.maximum(known.std(axis=0), 1e-6)])
 
 
 def best_of_frames(values: NDArray[np.float32], frame: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -289,7 +242,7 @@ def _picture_detectors(examples: Examples, away: Vectors, mean: NDArray[np.float
         return _Blend(np.zeros((0, len(mean)), np.float32), np.zeros((len(away), 0), np.float32), none, 0.0)
     centres, share = _condensed(seeds)
     found = detectors(
-        centres, away, RIDGE + RIDGE_OF_ONE / k, _metric_of(examples.prior), unwanted,
+        centres, away, RIDGE + RIDGE_OF_ONE / k, metric_of(examples.prior), unwanted,
         near_differences(away), NEAR_SHARE / k,
     )  # fmt: skip
     beta = choose_beta(_own(seeds, centres, found), found.background)

@@ -1,6 +1,7 @@
 """A score of 0.5 is what 1 % of ordinary frames reach, whoever the seeds are."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,8 @@ def test_a_text_finds_more_than_its_raw_cosine_on_real_vectors(data_dir: Path, m
             text = bank.embed([called])
             none = np.zeros((0, rows.shape[1]), np.float32)
             background = Background(rows[other[:500]], np.arange(500))
-            known = given(none, background, texts=text, prior=shipped("clip-vit-b32"))
+            prior = replace(shipped("clip-vit-b32"), nouns=bank.vectors)
+            known = given(none, background, texts=text, prior=prior)
             stream = np.concatenate([own[:5], other[500:]])
             scores = open_scorer(fit("calibrated", known), known).score(rows[stream])
             gains.append(found_first(scores) - found_first(rows[stream] @ text[0]))
