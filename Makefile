@@ -45,7 +45,7 @@ format: setup
 	$(BIN)/ruff format .
 
 bench-selection: setup  ## how well campaigns select, on real vectors; writes the plot
-	$(BIN)/python -m tests.bench.bench_selection $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.bench.bench_selection $(ARGS)
 
 bench: setup  ## prints the tables of the README
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -7,6 +7,7 @@ import numpy as np
 
 from hub.protocols import Store
 from hub.scorers import open_scorer
+from hub.scorers.classifier import Classifier
 from hub.scorers.clusters import cluster
 from hub.scorers.examples import examples, stack
 from hub.scorers.exemplar import Exemplar
@@ -79,7 +80,7 @@ def explain(store: Store, sample_id: str) -> Explanation:
 def _rarity(sample: Sample, version: Version) -> float | None:
     assert version.scorer is not None and sample.vector is not None
     scorer = open_scorer(version.scorer, examples(version.seeds, version.embedding_version))
-    if not isinstance(scorer, Exemplar):
+    if not isinstance(scorer, Exemplar | Classifier):
         return None
     return float(10.0 ** min(float(scorer.rarity(sample.vector[None])[0]), MOST_DECADES))
 

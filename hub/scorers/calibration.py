@@ -19,6 +19,8 @@ SHARES = (1.0, 0.9, 0.75, 0.5, 0.35, 0.25, 0.18, 0.13, 0.1)
 """Where the ranks are read: the share of the background at or above a value."""
 
 TAIL_FROM, TAIL_TO = 0.1, 0.02
+TAIL_MARGIN = 1.05
+"""Tails are heavier than exponential more often than lighter."""
 
 UNDER_ONE = np.float32(1.0 - 1e-6)
 """The highest score of what is not the same as a seed."""
@@ -55,6 +57,6 @@ def rarities(background: NDArray[np.floating]) -> Rarities:
     at = np.quantile(background.astype(np.float64), 1.0 - np.array(SHARES))
     tail = float(np.quantile(background, 1.0 - TAIL_TO))
     spread = max(float(at[-1] - at[0]), 1e-6)
-    per_decade = max((tail - at[-1]) / np.log10(TAIL_FROM / TAIL_TO), 1e-3 * spread)
+    per_decade = max(TAIL_MARGIN * (tail - at[-1]) / np.log10(TAIL_FROM / TAIL_TO), 1e-3 * spread)
     values = np.maximum.accumulate(at + np.arange(len(at)) * 1e-9 * spread)
     return Rarities(values, -np.log10(np.array(SHARES)), per_decade, len(background))
