@@ -136,7 +136,9 @@ def check_budget(budget: Budget) -> None:
         raise InvalidInput("variety and the control share lie between 0 and 1", hint="Such as --control 0.01.")
     if not (0.0 <= budget.burst_s < math.inf and 0.0 <= budget.duplicate_s < math.inf):
         raise InvalidInput("a burst and the time of near-duplicates are seconds, from 0 on")
-    if budget.per_camera is not None and (budget.target is None or budget.per_camera < 1):
+    if budget.per_camera is not None and budget.per_camera < 1:
+        raise InvalidInput("--per-camera is at least 1", hint="Or leave it out: any share of the target.")
+    if budget.per_camera is not None and budget.target is None:
         raise InvalidInput("--per-camera shares out a target", hint="Give --target 40/day --per-camera 5.")
     if budget.variety > 0 and budget.target is None:
         raise InvalidInput("--variety chooses among the best of a window", hint="Give --target 40/day as well.")
@@ -311,6 +313,20 @@ def activate(store: Store, blobs: Blobs, name: str, embedder: Callable[[], Embed
         commit(store, blobs, name, embedder, now=now, re_embed=True)
     store.set_campaign_state(name, CampaignState.ACTIVE)
     return store.campaign(name)
+
+
+def as_version(store: Store, campaign: Campaign, newest: Version) -> Version:
+    """What a commit would freeze now, but for its scorer: to be compared with the newest version."""
+    return replace(
+        newest,
+        number=newest.number + 1,
+        trigger=campaign.trigger,
+        scope=campaign.scope,
+        budget=campaign.budget,
+        destinations=campaign.destinations,
+        tags=campaign.tags,
+        seeds=tuple(store.seeds(campaign.name)),
+    )
 
 
 def uncommitted(store: Store, campaign: Campaign) -> bool:

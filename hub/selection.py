@@ -279,7 +279,8 @@ def _close_window(ledger: Ledger, budget: Budget, until: float, now: float) -> t
 
 
 def _among_best(sample: Sample, target: RateLimit, chosen: Sequence[Sample]) -> str:
-    least = min(one.score.value for one in chosen)
+    rivals = [one for one in chosen if not target.per_camera or one.camera == sample.camera]
+    least = min(one.score.value for one in rivals)
     best = f"among the best {target.count:,} of the {rules.format_period(target.per_s)}"
     said = f"{best} (score {sample.score.value:.2f}, the least of them {least:.2f})"
     summary = bursts.summary(sample)

@@ -20,6 +20,30 @@ from hub.triggers import TRIGGERS, from_json, to_json
 from hub.types import Budget, ElementKind, Scope
 from shared.errors import InvalidInput
 
+CLEARED = object()
+"""What an empty value says: the default again."""
+
+
+class _OrNothing(click.ParamType):  # type: ignore[type-arg]
+    """A number, or nothing to have the default again."""
+
+    def __init__(self, kind: type[int] | type[float], what: str) -> None:
+        self.kind, self.name = kind, what
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or CLEARED."""
+        if value == "":
+            return CLEARED
+        try:
+            return self.kind(value)
+        except (TypeError, ValueError):
+            return self.fail(f"{value!r} is not {self.name.lower()}", param, ctx)
+
+
+_NUMBER = _OrNothing(float, "a number")
+_WHOLE = _OrNothing(int, "a whole number")
+_SECONDS = _OrNothing(float, "a number of seconds")
+
 _OF_WHAT = (
     click.option(
         "--trigger", type=click.Choice(sorted(TRIGGERS)), help="What makes a frame interesting.  [similarity]"
@@ -41,7 +65,9 @@ _OF_WHAT = (
         metavar="KINDS",
         help="For detection: comma list of missed (seeds say yes, the detector nothing), unsure, flicker.",
     ),
-    click.option("--region", metavar="X,Y X,Y X,Y", help="For detection: a polygon in shares of width and height."),
+    click.option(
+        "--region", metavar='"X,Y X,Y X,Y"', help="For detection: a polygon in shares of width and height, in quotes."
+    ),
     click.option("--set", "settings", multiple=True, metavar="NAME=VALUE", help="Any other setting of the trigger."),
 )
 _WHERE = (
@@ -51,21 +77,32 @@ _WHERE = (
     click.option("--timezone", help="Of hours, weekdays and windows, such as Europe/Berlin.  [this machine's]"),
 )
 _HOW_MUCH = (
-    click.option("--threshold", type=float, help="Lowest score taken.  [0.5; 0 with --target]"),
+    click.option("--threshold", type=_NUMBER, metavar="N", help="Lowest score taken.  [0.5; 0 with --target]"),
     click.option("--limit", "limits", multiple=True, metavar="N/PERIOD", help="Such as 20/hour or 5/hour/camera."),
     click.option("--target", metavar="N/PERIOD", help="The N best of each period, such as 40/day, when it is over."),
-    click.option("--per-camera", type=int, help="At most so many of a target from one camera."),
-    click.option("--variety", type=float, help="0 to 1: prefer what is unlike the others of a target."),
+    click.option("--per-camera", type=_WHOLE, metavar="N", help="At most so many of a target from one camera."),
+    click.option("--variety", type=_NUMBER, metavar="N", help="0 to 1: prefer what is unlike the others of a target."),
     click.option("--alarms", metavar="N/PERIOD", help="So many per camera, at once; the threshold follows."),
-    click.option("--stop-after", type=int, help="Total samples."),
+    click.option("--stop-after", type=_WHOLE, metavar="N", help="Total samples."),
     click.option(
         "--duplicate-distance",
-        type=float,
+        type=_NUMBER,
+        metavar="N",
         help="Leave out what is nearer than this (cosine distance) to a sample taken before.",
     ),
-    click.option("--duplicate-seconds", "duplicate_s", type=float, help="… but only within this time of it."),
-    click.option("--burst", "burst_s", type=float, help="Frames so many seconds apart are one event, and one sample."),
-    click.option("--control", type=float, help="Share of all frames drawn at random beside it, such as 0.01."),
+    click.option(
+        "--duplicate-seconds", "duplicate_s", type=_SECONDS, metavar="S", help="… but only within this time of it."
+    ),
+    click.option(
+        "--burst",
+        "burst_s",
+        type=_SECONDS,
+        metavar="S",
+        help="Frames so many seconds apart are one event, and one sample.",
+    ),
+    click.option(
+        "--control", type=_NUMBER, metavar="N", help="Share of all frames drawn at random beside it, such as 0.01."
+    ),
     click.option("--destination", "destinations", multiple=True, type=click.Choice(sorted(SINKS)), help="[folder]"),
     click.option("--tag", "tags", multiple=True, help="A tag its samples carry. Repeatable."),
 )
@@ -115,7 +152,7 @@ def trigger_of(given: Mapping[str, Any], before: Trigger | None = None) -> Trigg
                 hint=f"{_who_has(key)}A {name} campaign has: {', '.join(sorted(_fields(name))) or 'no settings'}.",
             )
         data[key] = _typed(key, value, hints[key]) if isinstance(value, str) else value
-    if name == "detection" and "confidence" not in _said(given) and given["threshold"] is not None:
+    if name == "detection" and "confidence" not in _said(given) and isinstance(given["threshold"], float):
         data["confidence"] = min(given["threshold"], 0.1) or 0.1
     if name == "similarity" and data.get("labels") and data.get("element", "frame") == ElementKind.FRAME:
         raise InvalidInput("labels choose among crops", hint="Add --element crop, or leave --labels out.")
@@ -208,6 +245,9 @@ def budget_of(given: Mapping[str, Any], before: Budget | None = None) -> Budget:
     budget = before or Budget(threshold=0.0 if given["target"] else 0.5)
     plain = ("threshold", "stop_after", "duplicate_distance", "duplicate_s", "burst_s", "control", "variety")
     changed: dict[str, Any] = {key: given[key] for key in (*plain, "per_camera") if given[key] is not None}
+    if given["target"] == "":  # what only a target can have goes with it
+        changed = {"threshold": budget.threshold or CLEARED, "variety": CLEARED, "per_camera": CLEARED} | changed
+    changed = {key: getattr(Budget(), key) if value is CLEARED else value for key, value in changed.items()}
     for key in ("target", "alarms"):
         if given[key] is not None:
             changed[key] = parse_limit(given[key]) if given[key] else None

@@ -187,6 +187,8 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
     }
     unsaid: tuple[Any, ...] = () if as_json else (None, [], "all", 0, 0.0)
     print_facts({key: value for key, value in facts.items() if value not in unsaid or key in _ALWAYS}, as_json=as_json)
+    if newest and facts["uncommitted_changes"]:
+        say(f"These are the settings as edited; version {newest.number} is in use. See: hub campaigns diff {name!r}")
 
 
 _ALWAYS = ("processed", "collected", "threshold", "version")
@@ -252,7 +254,13 @@ def versions(ctx: Context, name: str, as_json: bool) -> None:
 @pass_context
 def diff(ctx: Context, name: str, before: int | None, after: int | None, as_json: bool) -> None:
     """What changed from one version to another; without numbers, from the last but one to the last."""
-    known = {v.number: v for v in ctx.hub.store.versions(name)}
+    store = ctx.hub.store
+    known = {v.number: v for v in store.versions(name)}
+    campaign = store.campaign(name)
+    if known and before is None and after is None and life.uncommitted(store, campaign):
+        pending = life.as_version(store, campaign, known[max(known)])
+        known[pending.number] = pending
+        say(f"Version {pending.number} is what a commit would make now.")
     last = after if after is not None else max(known, default=0)
     first = before if before is not None else last - 1
     for number in (first, last):
@@ -345,5 +353,8 @@ def archive(ctx: Context, name: str) -> None:
 def reset_state(ctx: Context, name: str, camera: str | None) -> None:
     """Forget what is normal: running averages, score histories and warm-up start anew. Samples stay."""
     campaign = ctx.hub.store.campaign(name)
+    known = {row.camera for row in ctx.hub.store.remembered(campaign.id)}
+    if camera is not None and camera not in known:
+        raise NotFound("camera that this campaign remembers", camera, known)
     cameras = ctx.hub.store.forget(campaign.id, camera)
     click.echo(f"Forgot what {name} knew of {_many(cameras, 'camera')}; a running hub starts anew within two seconds.")

@@ -154,21 +154,19 @@ def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
     if as_json:
         print_json(asdict(found))
         return
-    print_facts(
-        {
-            "sample": found.sample,
-            "campaign": f"{found.campaign}, version {found.version}",
-            "score": f"{found.score:.3f}, threshold {found.threshold:.3f}",
-            "why": found.reason,
-            "scorer": f"{found.scorer}; {found.source}" if found.source else found.scorer,
-            "rarity": f"1 in {found.rarity:,.0f} of {found.background:,} background frames scores as high"
-            if found.rarity is not None
-            else "not known: the scorer is not calibrated on what these cameras show",
-            "nearest_seeds": [f"{s.name} {s.cosine:.3f}{' (not wanted)' if s.negative else ''}" for s in found.nearest],
-            "group": list(found.microcluster),
-        },
-        as_json=False,
-    )
+    facts = {
+        "sample": found.sample,
+        "campaign": f"{found.campaign}, version {found.version}",
+        "score": f"{found.score:.3f}, threshold {found.threshold:.3f}",
+        "why": found.reason,
+        "scorer": f"{found.scorer}; {found.source}" if found.source else found.scorer,
+    }
+    if found.rarity is not None:
+        facts["rarity"] = f"1 in {found.rarity:,.0f} of {found.background:,} background frames scores as high"
+    if found.nearest:
+        near = [f"{s.name} {s.cosine:.3f}{' (not wanted)' if s.negative else ''}" for s in found.nearest]
+        facts["nearest_seeds"], facts["group"] = ", ".join(near), ", ".join(found.microcluster)
+    print_facts(facts, as_json=False)
 
 
 @samples.command("export")

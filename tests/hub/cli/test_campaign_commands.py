@@ -197,3 +197,25 @@ def test_only_campaigns_with_seeds_learn_from_review(store, hub, photos):
     assert "learns nothing" in hub("campaigns", "recalculate", "all", code=2)
     hub("campaigns", "create", "owls", "--seed-images", photos / "owl.jpg")
     assert "hub samples accept" in hub("campaigns", "recalculate", "owls", code=2)
+
+
+def test_an_empty_value_gives_a_setting_its_default_back(hub, shown):
+    options = ("--target", "40/day", "--variety", "0.3", "--per-camera", "5", "--burst", "30", "--stop-after", "9")
+    hub("campaigns", "create", "odd", "--trigger", "change", *options)
+    hub("campaigns", "edit", "odd", "--target", "", "--burst", "", "--stop-after", "")
+    facts = shown("odd")
+    assert (facts["target"], facts["per_camera"], facts["variety"]) == (None, None, 0.0)
+    assert (facts["threshold"], facts["burst_s"], facts["stop_after"]) == (0.5, 0.0, None)
+    assert "not a number" in hub("campaigns", "edit", "odd", "--burst", "10s", code=2)
+
+
+def test_a_difference_shows_what_is_not_committed_yet(hub):
+    hub("campaigns", "create", "odd", "--trigger", "change")
+    hub("campaigns", "commit", "odd")
+    hub("campaigns", "edit", "odd", "--threshold", "0.7")
+    assert "budget.threshold: 0.5 → 0.7" in hub("campaigns", "diff", "odd")
+
+
+def test_resetting_a_camera_that_is_not_known_is_refused(hub):
+    hub("campaigns", "create", "odd", "--trigger", "change")
+    assert "nope" in hub("campaigns", "reset-state", "odd", "--camera", "nope", code=2)
