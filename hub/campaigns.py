@@ -8,6 +8,7 @@ import numpy as np
 
 from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.scorers import SCORERS, fit
+from hub.scorers.calibration import LEAST_BACKGROUND
 from hub.scorers.examples import examples
 from hub.seeds import embed_stale, is_stale
 from hub.types import (
@@ -216,19 +217,24 @@ def renew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, n
 
     What was edited since and not committed stays uncommitted.
     """
-    campaign = store.campaign(version.campaign)
     seeds = embed_stale(version.seeds, blobs, embedder)
     known = {seed.id for seed in store.seeds(version.campaign)}
     store.add_seeds(version.campaign, [seed for seed in seeds if seed.id in known])
-    as_it_was = replace(campaign, trigger=version.trigger, scope=version.scope)
+    return _next(store, version, seeds, _fit_scorer(store, version, seeds, embedder), embedder, now)
+
+
+def _next(
+    store: Store, version: Version, seeds: Sequence[Seed], scorer: Fitted, embedder: Embedder, now: float
+) -> Version:
+    """Commit a version as it is, but for how its seeds are understood."""
     return store.commit(
         replace(
             version,
             id=0,
-            number=campaign.version + 1,
+            number=store.campaign(version.campaign).version + 1,
             embedding_version=embedder.version,
             seeds=tuple(seeds),
-            scorer=_fit_scorer(store, as_it_was, seeds, embedder),
+            scorer=scorer,
             created_at=now,
         )
     )
@@ -250,13 +256,13 @@ def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder, *,
     return anew
 
 
-def _fit_scorer(store: Store, campaign: Campaign, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:
-    trigger = campaign.trigger
+def _fit_scorer(store: Store, of: Campaign | Version, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:
+    trigger = of.trigger
     background = store.background(
         embedder.version,
         trigger.element,
         limit=BACKGROUND,
-        cameras=campaign.scope.cameras,
+        cameras=of.scope.cameras,
         labels=getattr(trigger, "labels", ()) if trigger.element is ElementKind.CROP else (),
         confidence=getattr(trigger, "confidence", 0.0) if trigger.element is ElementKind.CROP else 0.0,
     )
@@ -283,20 +289,23 @@ def _without_seeds(background: Background, seeds: Sequence[Seed]) -> Background:
     return Background(background.vectors[~same], background.frame[~same])
 
 
-def calibrate_anew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, now: float) -> Version | None:
-    """The version after one whose scorer knew little of the cameras, once GROWTH times as much is known, else None.
+def calibrate_anew(store: Store, version: Version, embedder: Embedder, *, now: float) -> Version | None:
+    """The version after one whose scorer knew little of the cameras, once enough is known for another, else None.
 
-    A campaign that is being edited is left alone: its changes are for its owner to commit.
+    What was edited since and not committed stays uncommitted.
     """
-    campaign = store.campaign(version.campaign)
+    fitted = _fit_scorer(store, version, version.seeds, embedder)
+    if not fitted.facts.get("calibrated") or int(fitted.facts["background"]) < worth_calibrating_at(version):
+        return None
+    return _next(store, version, version.seeds, fitted, embedder, now)
+
+
+def worth_calibrating_at(version: Version) -> float:
+    """How many background elements must be known for a better scorer; inf where none would help."""
     known = background_known(version)
-    if known is None or known >= BACKGROUND // 2 or uncommitted(store, campaign):
-        return None
-    seeds = store.seeds(version.campaign)
-    fitted = _fit_scorer(store, campaign, seeds, embedder)
-    if not fitted.facts.get("calibrated") or int(fitted.facts.get("background", 0)) < GROWTH * max(known, 1):
-        return None
-    return commit(store, blobs, version.campaign, lambda: embedder, now=now)
+    if known is None or known >= BACKGROUND:
+        return math.inf
+    return max(LEAST_BACKGROUND, min(GROWTH * known, BACKGROUND))
 
 
 def background_known(version: Version) -> int | None:

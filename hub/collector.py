@@ -18,13 +18,12 @@ from typing import TypeVar
 import numpy as np
 
 from hub.blobs import sweep
-from hub.campaigns import GROWTH, background_known, calibrate_anew, renew
+from hub.campaigns import calibrate_anew, renew, worth_calibrating_at
 from hub.memory import Key, changed, recall, remembers, rows_of, without
 from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
 from hub.plan import Models, Plan, make_plan
 from hub.poll import Poller
 from hub.protocols import Blobs, Embedder, Store
-from hub.scorers.calibration import LEAST_BACKGROUND
 from hub.selection import close
 from hub.slots import Slots, Taken
 from hub.types import Batch, Frame, Held, Observation, Remembered, Version
@@ -335,14 +334,13 @@ class Collector:
         """Scores mean more once it is known what the cameras show: let campaigns that were started before learn it."""
         for target in self._plan.targets:
             version, embedder = target.version, self._plan.embedder
-            known = background_known(version)
-            if embedder is None or known is None or version.embedding_version != embedder.version:
+            if embedder is None or version.embedding_version != embedder.version:
                 continue
             processed = sum(c.processed for c in await self._in(self._database, self._store.counts, version.campaign))
-            if processed < max(LEAST_BACKGROUND, GROWTH * known, 2 * self._calibrated_at.get(version.id, 0)):
+            if processed < max(worth_calibrating_at(version), 2 * self._calibrated_at.get(version.id, 0)):
                 continue
             self._calibrated_at[version.id] = processed
-            call = partial(calibrate_anew, self._store, self._blobs, version, embedder, now=self._now())
+            call = partial(calibrate_anew, self._store, version, embedder, now=self._now())
             if anew := await asyncio.to_thread(call):
                 _log.info("%s goes on as version %d: its scores are calibrated anew", anew.campaign, anew.number)
 

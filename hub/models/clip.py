@@ -65,14 +65,16 @@ class ClipEmbedder:
         return self._known or NOTHING
 
     def nouns(self) -> Vectors:
-        """(n, dim) unit float32: all that a bank knows; by a text tower those of prior.py, which takes seconds."""
+        """(n, dim) unit float32: all that a bank knows. A text tower embeds those of prior.py, which takes seconds, and
+        only where the mean of texts is not known already."""
         return self._nouns
 
     @cached_property
     def _nouns(self) -> Vectors:
         if isinstance(self._text, TextBank):
             return self._text.vectors
-        return self.embed_text([f"a {noun}" for noun in NOUNS] if self._text else [])
+        wanted = self._text is not None and self._known is None
+        return self.embed_text([f"a {noun}" for noun in NOUNS] if wanted else [])
 
     @cached_property
     def _text(self) -> TextSource | None:

@@ -27,7 +27,7 @@ NOUNS = (
     "umbrella", "ball", "toy", "musical instrument", "bicycle", "motorcycle", "car", "van", "truck", "bus", "tractor",
     "train", "boat", "ship", "airplane", "sign", "traffic light", "flag", "statue", "picture", "pattern",
 )  # fmt: skip
-"""What a text is held against, for an embedder that takes any text: the things that cameras show."""
+"""What the mean of texts is taken of, for weights we know nothing of: the things that cameras show."""
 
 
 @cache

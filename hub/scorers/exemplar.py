@@ -13,7 +13,7 @@ A text is whitened as well, and above all held against rival nouns (nouns.py): C
 background shows.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -198,6 +198,7 @@ def learn(examples: Examples) -> tuple[Fitted, NDArray[np.float32]]:
             "background": rare.known,
             "per_decade": rare.per_decade,
             "calibrated": True,
+            "calibrations": {kind: asdict(each) for kind, each in examples.typical.items()},
             "false_positive_rate": FALSE_POSITIVE_RATE,
             "source": f"lets {FALSE_POSITIVE_RATE:.0%} of what these cameras show reach 0.5, "
             f"by {rare.known} frames of theirs",

@@ -40,7 +40,7 @@ class Typical:
     """The nearest seed's cosine on the scale that is typical of the embedder: for campaigns whose cameras have shown
     too little yet. What is nearer to an example of what is not wanted scores half."""
 
-    name: ClassVar[str] = "calibrated"
+    name: ClassVar[str] = "typical-1"
 
     def __init__(self, fitted: Fitted, examples: Examples) -> None:
         said: Mapping[str, Mapping[str, Any]] = fitted.facts["calibrations"]

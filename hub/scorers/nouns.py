@@ -9,13 +9,16 @@ OTHER = 0.9
 
 RIVALS = 128
 
+LEAST_NOUNS = 1_000
+"""Fewer leave out the things that are most alike, and then rivals cost more than they bring."""
+
 TEMPERATURE = 100.0
 """CLIP's own: cosines times this are its logits."""
 
 
 def rivals(prior: Prior, texts: Vectors, background: Background) -> Vectors:
     """(r, d): the nouns that best name what the background shows, and mean something else than the texts (t, d)."""
-    if prior.nouns is None:
+    if prior.nouns is None or len(prior.nouns) < LEAST_NOUNS:
         return np.zeros((0, texts.shape[1]), np.float32)
     nouns = prior.nouns[(prior.nouns @ texts.T).max(axis=1) < OTHER]
     logits = TEMPERATURE * (background.vectors @ nouns.T)

@@ -141,7 +141,7 @@ def _scorer_of(row: Row) -> Fitted | None:
     if not row["calibrations"]:
         return None
     return Fitted(
-        "calibrated",
+        "typical-1",
         {"calibrations": {kind: asdict(Calibration(**each)) for kind, each in row["calibrations"].items()}},
     )
 

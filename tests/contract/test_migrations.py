@@ -156,7 +156,7 @@ def test_campaigns_and_their_settings_are_as_they_were(upgraded):
 def test_a_version_with_calibrations_has_the_scorer_that_they_are(upgraded):
     (owls,) = upgraded.active_versions()
     assert isinstance(owls.scorer, Fitted)
-    assert (owls.scorer.name, dict(owls.scorer.facts)) == ("calibrated", {"calibrations": _CALIBRATIONS})
+    assert (owls.scorer.name, dict(owls.scorer.facts)) == ("typical-1", {"calibrations": _CALIBRATIONS})
     assert dict(owls.scorer.arrays) == {}
     (birds,) = upgraded.versions("birds")
     assert birds.scorer is None

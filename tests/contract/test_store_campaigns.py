@@ -179,7 +179,7 @@ def test_a_version_never_changes_whatever_happens_to_its_campaign(store):
     (kept,) = store.versions("t")
     assert (kept.budget, kept.number, kept.id) == (made.budget, 1, made.id)
     assert [(s.name, s.embedding_version) for s in kept.seeds] == [("a", "v1")]
-    assert kept.scorer.name == "calibrated"
+    assert kept.scorer.name == "typical-1"
     assert kept.scorer.facts == {"calibrations": CALIBRATIONS}
 
 

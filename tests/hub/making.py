@@ -53,7 +53,7 @@ def version(trigger: Any = None, seeds: tuple[Seed, ...] = (), **changes: Any) -
         "tags": (),
         "embedding_version": "v1" if seeds else None,
         "seeds": seeds,
-        "scorer": Fitted("calibrated", {"calibrations": CALIBRATIONS}) if seeds else None,
+        "scorer": Fitted("typical-1", {"calibrations": CALIBRATIONS}) if seeds else None,
         "created_at": 0.0,
     }
     return Version(**values | changes)

@@ -183,3 +183,32 @@ def test_a_change_of_embedder_leaves_what_was_edited_uncommitted(parts, data_dir
     assert life.uncommitted(store, store.campaign("owls"))
     third = life.commit(store, blobs, "owls", lambda: new, now=4.0)
     assert third.budget.threshold == 0.9
+
+
+def test_a_scorer_is_calibrated_anew_at_each_step_and_then_no_more(parts, data_dir):
+    store, blobs = parts
+    embedder = BuiltinEmbedder()
+    _create(store, blobs, data_dir, embedder)
+    version = life.commit(store, blobs, "owls", lambda: embedder, now=2.0)
+    known = []
+    for count in (100, 199, 200, 700, 800, 1900, 2000, 2000, 2400):
+        _show(store, embedder, count)  # those shown before are the same, and stored once
+        if anew := life.calibrate_anew(store, version, embedder, now=3.0):
+            version = anew
+            known.append(version.scorer.facts["background"])
+    assert known == [200, 800, 2000]
+    assert (version.number, store.campaign("owls").version) == (4, 4)
+    assert life.worth_calibrating_at(version) == float("inf")
+
+
+def test_calibrating_anew_leaves_what_was_edited_uncommitted(parts, data_dir):
+    store, blobs = parts
+    embedder = BuiltinEmbedder()
+    _create(store, blobs, data_dir, embedder)
+    first = life.commit(store, blobs, "owls", lambda: embedder, now=2.0)
+    campaign = store.campaign("owls")
+    store.update_campaign(replace(campaign, budget=replace(campaign.budget, threshold=0.9)))
+    _show(store, embedder, LEAST_BACKGROUND)
+    second = life.calibrate_anew(store, first, embedder, now=3.0)
+    assert (second.number, second.budget) == (2, first.budget)
+    assert life.uncommitted(store, store.campaign("owls"))

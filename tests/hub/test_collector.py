@@ -28,10 +28,12 @@ from hub.triggers.detection import Detection
 from hub.triggers.random import Random
 from hub.triggers.similarity import Similarity
 from hub.types import (
+    Batch,
     Budget,
     Camera,
     Campaign,
     CampaignState,
+    Counts,
     Detections,
     Frame,
     Observation,
@@ -40,7 +42,7 @@ from hub.types import (
 )
 from shared.errors import ModelError
 from tests.hostile_cameras import HostileCameras, picture
-from tests.hub.making import seed, version
+from tests.hub.making import observation, seed, version
 
 
 @pytest.fixture(scope="module")
@@ -529,3 +531,22 @@ def test_words_are_embedded_anew_only_by_a_model_that_understands_them(
     hub.start_anew(Models(hub.collector._models.detector, lambda: clip))
     hub.run(lambda: store.samples(campaign="words"))
     assert {s.version for s in store.samples(campaign="words")} == {1}
+
+
+def test_a_running_collector_calibrates_a_campaign_once_it_has_seen_enough(store, cameras, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "CALIBRATE_S", 0.3)
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.1))
+    embedder = BuiltinEmbedder()
+    hub = Running(store, Models(lambda: None, lambda: embedder), tmp_path)
+    found = Pictures([("mine.jpg", picture(7))])
+    seeds = picture_seeds(found, SeedKind.IMAGE, hub.blobs, embedder)
+    hub.activate("owls", Budget(1.0), Similarity(), seeds, embedder)
+    rows = np.random.default_rng(0).standard_normal((250, embedder.dim))
+    seen = [observation(vectors=row, content=f"before {i}") for i, row in enumerate(rows)]
+    counts = [Counts(store.campaign("owls").id, 1, "porch", len(seen), 0)]
+    store.write(Batch([replace(one, embedding_version=embedder.version) for one in seen], counts=counts))
+    hub.run(lambda: len(store.versions("owls")) == 2, lambda: store.counts("owls")[-1].version == 2)
+    first, second = store.versions("owls")
+    assert not first.scorer.facts["calibrated"]
+    assert second.scorer.facts["calibrated"]
+    assert second.seeds[0].id == first.seeds[0].id

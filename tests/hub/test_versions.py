@@ -59,7 +59,7 @@ def test_another_trigger_shows_what_came_and_what_went():
 def test_a_scorer_that_was_calibrated_shows_its_facts_but_no_tables():
     fitted = Fitted("exemplar-1", {"background": 400, "calibrated": True}, {"mean": np.zeros(2)})
     assert _changes(scorer=fitted) == [
-        ("scorer", "calibrated", "exemplar-1"),
+        ("scorer", "typical-1", "exemplar-1"),
         ("scorer.background", None, 400),
         ("scorer.calibrated", None, True),
     ]
