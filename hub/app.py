@@ -25,7 +25,8 @@ from hub.plan import Models
 from hub.poll import Poller
 from hub.protocols import Blobs, Detector, Embedder, Sink, Store
 from hub.settings import Settings
-from hub.sinks import open_sinks
+from hub.sinks import open_sink
+from hub.sinks.options import SinkOptions
 from hub.slots import Slots
 from hub.store import open_store
 from hub.types import Camera, Frame
@@ -63,7 +64,7 @@ class Hub:
     @cached_property
     def sinks(self) -> dict[str, Sink]:
         """The destinations, by name."""
-        return open_sinks(self.settings.datasets)
+        return {"folder": open_sink("folder", SinkOptions(self.settings.datasets))}
 
     def found(self, kind: Kind) -> LocalModel | None:
         """The model of a kind that is used, self-tested; None where the hub has to make do with its built-in one.

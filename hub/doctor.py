@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hub.app import Hub
+from hub.deliveries import DeliveryState
 from hub.models.check import check_model
 from hub.models.files import Kind
-from hub.types import CampaignState, DeliveryState
+from hub.types import CampaignState
 from shared.errors import BowerbirdError
 
 LEAST_FREE_GB = 2.0

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from hub.deliveries import Delivery, DeliveryState, Parcel
 from hub.protocols import Blobs, Sink, Store
-from hub.types import Delivery, DeliveryState, Sample
 from shared.errors import NotFound, Paused, Refused, RetryLater, StoreError
 from shared.log import redact
 from shared.retry import Backoff
@@ -42,9 +42,7 @@ LAST_S = 10.0
 """How long a stopping forwarder goes on emptying the outbox."""
 
 
-def attempt(
-    delivery: Delivery, sample: Sample, jpeg: bytes, sink: Sink, *, now: float, random: Callable[[], float]
-) -> Delivery:
+def attempt(delivery: Delivery, parcel: Parcel, sink: Sink, *, now: float, random: Callable[[], float]) -> Delivery:
     """One try; how it ended, as a value. now: Unix seconds. random: in [0, 1).
 
     Refused parks it. RetryLater waits as long as the destination said, else ever longer. Paused does not count as a
@@ -52,7 +50,7 @@ def attempt(
     """
     tried = replace(delivery, attempts=delivery.attempts + 1, updated_at=now)
     try:
-        remote_id = sink.send(sample, jpeg)
+        remote_id = sink.send(parcel)
     except Refused as error:
         return replace(tried, state=DeliveryState.PARKED, error=redact(error.message))
     except Paused as error:
@@ -233,7 +231,8 @@ class _Lane:
             return replace(tried, state=DeliveryState.PARKED, error=error.message)
         except StoreError as error:
             return _later(tried, error.message, now, self._random)
-        ended = attempt(delivery, sample, jpeg, self._sink, now=now, random=self._random)
+        parcel = Parcel(sample, jpeg, self._store.provenance(sample.id), delivery.redaction, delivery.remote_id)
+        ended = attempt(delivery, parcel, self._sink, now=now, random=self._random)
         if ended.attempts == delivery.attempts:
             self._rest(ended.error)
         elif ended.state is not DeliveryState.SENT:

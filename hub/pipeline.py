@@ -34,6 +34,9 @@ from hub.types import (
 from hub.vision import crop, decode
 from shared.errors import ImageError
 
+_NAME = 200
+"""Characters kept of a detector's name and version."""
+
 MAX_CROPS = 16
 """Crops embedded per frame, the most confident first."""
 
@@ -77,8 +80,9 @@ def perceive(
         found = [confident(d, needs.confidence) for d in detector.detect(images)]
     vectors = _embed(images, found, needs, embedder)
     version = embedder.version if embedder is not None and _wants_vectors(needs) else None
+    looked = f"{detector.name} {detector.version}" if needs.detections and detector is not None else ""
     return [
-        Observation(d.frame, (d.image.shape[1], d.image.shape[0]), seen, rows, version)
+        Observation(d.frame, (d.image.shape[1], d.image.shape[0]), seen, rows, version, looked[:_NAME])
         for d, seen, rows in zip(decoded, found, vectors, strict=True)
     ]
 
@@ -234,6 +238,7 @@ def _candidate(seen: Observation, value: Score, version: Version, now: float) ->
         created_at=now,
         destinations=version.destinations,
         tags=version.tags,
+        detector=seen.detector,
     )
 
 

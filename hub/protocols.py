@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.deliveries import Delivery, DeliveryState, FateCount, Outcome, Pace, Parcel, Provenance, SinkHealth
 from hub.types import (
     Background,
     Batch,
@@ -15,8 +16,6 @@ from hub.types import (
     Campaign,
     CampaignState,
     Counts,
-    Delivery,
-    DeliveryState,
     Detections,
     ElementKind,
     Held,
@@ -42,6 +41,10 @@ class Detector(Protocol):
     @property
     def name(self) -> str:
         """File or built-in name, for listings."""
+
+    @property
+    def version(self) -> str:
+        """UUIDv5 of its weights and settings."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -148,11 +151,17 @@ class Blobs(Protocol):
 
 
 class Sink(Protocol):
-    """A destination of samples."""
+    """A destination of samples. Used by several threads at once."""
 
     name: ClassVar[str]
+    leaves: ClassVar[bool]
+    """Whether pictures leave this machine, so that what is to be redacted must be."""
 
-    def send(self, sample: Sample, jpeg: bytes) -> str:
+    @property
+    def pace(self) -> Pace:
+        """How fast it may be served."""
+
+    def send(self, parcel: Parcel) -> str:
         """Deliver one sample, return the destination's id for it. Sending twice must leave one copy.
         Raises DeliveryError: RetryLater, Refused or Paused."""
 
@@ -248,15 +257,40 @@ class Store(Protocol):
         """Every blob some row names."""
 
     # the outbox
-    def claim(self, sink: str, *, now: float, lease_s: float, limit: int) -> list[Delivery]:
-        """Pending deliveries that are due, oldest first, hidden from other claimers until now + lease_s."""
+    def claim(self, sink: str, *, now: float, lease_s: float, limit: int, newest_first: bool = False) -> list[Delivery]:
+        """Pending deliveries that are due, hidden from other claimers until now + lease_s: those due longest first, or
+        those of the newest samples."""
+
+    def note(self, delivery: Delivery) -> None:
+        """Record what is known so far of an attempt under way (remote_id, picture, redaction), and keep the claim."""
 
     def settle(self, delivery: Delivery) -> None:
         """Record how an attempt ended and give up the claim."""
 
-    def deliveries(self, *, state: DeliveryState | None = None, limit: int = 100) -> list[Delivery]: ...
+    def waiting_sinks(self) -> list[str]:
+        """Destinations that pending deliveries go to."""
+
+    def provenance(self, sample_id: str) -> Provenance:
+        """Why a sample was taken, and by which models."""
+
+    def deliveries(
+        self, *, state: DeliveryState | None = None, sink: str | None = None, limit: int = 100
+    ) -> list[Delivery]: ...
     def delivery_counts(self) -> Mapping[DeliveryState, int]: ...
     def retry(self, delivery_ids: Sequence[int] | None, *, now: float) -> int:
-        """Make parked (and waiting) deliveries due at once; None means all."""
+        """Make parked (and waiting) deliveries due at once; None means all. Destinations at rest are tried again."""
+
+    def record_sink_health(self, health: SinkHealth) -> None: ...
+    def sink_health(self) -> dict[str, SinkHealth]:
+        """By destination, as last recorded."""
+
+    # what became of deliveries
+    def unread(self, sink_kind: str, *, read_before: float, limit: int) -> list[Delivery]:
+        """Sent deliveries to destinations of a kind whose outcome was not read since, those never read first. What
+        was deleted is not asked for again."""
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None: ...
+    def fates(self, campaign: str | None = None) -> list[FateCount]:
+        """What became of deliveries whose outcome was ever read."""
 
     def close(self) -> None: ...

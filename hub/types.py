@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Background", "Batch", "Box", "Budget", "Calibration", "Camera", "CameraHealth", "Campaign", "CampaignState",
-    "Counts", "Decision", "Delivery", "DeliveryState", "Detections", "ElementKind", "Fitted", "Frame", "Held", "Image",
+    "Counts", "Decision", "Detections", "ElementKind", "Fitted", "Frame", "Held", "Image",
     "Linked", "Matches", "Needs", "Observation", "Prior", "RateLimit", "Remembered", "Sample", "SampleStatus", "Scope",
     "Score", "Seed", "SeedKind", "Stage", "State", "Tally", "Vectors", "Version",
 ]  # fmt: skip
@@ -106,6 +106,7 @@ class Observation:
     size_wh: pixels of the upright frame. vectors: (rows, d) unit float32 where row 0 is the whole frame and
     row 1+i is the crop of detection i: one index everywhere. rows is 0 when nothing was embedded, 1 for the
     frame alone, and 1+k when the k best detections were embedded too. embedding_version: None for 0 rows.
+    detector: name and version of what looked for detections, "" where nothing did.
     """
 
     frame: Frame
@@ -113,6 +114,7 @@ class Observation:
     detections: Detections
     vectors: Vectors
     embedding_version: str | None = None
+    detector: str = ""
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or len(self.vectors) > 1 + len(self.detections):
@@ -258,7 +260,8 @@ class CampaignState(StrEnum):
 class Campaign:
     """Settings as they are being edited; `Version` is what frames are judged by.
 
-    destinations: names in the SINKS table. version: number of the newest committed version, 0 for none.
+    destinations: each `kind` or `kind:argument`, the kind in the SINKS table. version: number of the newest committed
+    version, 0 for none.
     """
 
     id: int
@@ -396,8 +399,8 @@ class Sample:
 
     box: of the element, pixels. detections: everything found in the frame (for labels). vector: of the element
     compared for near-duplicates, or None. control: drawn at random beside the campaign, whatever its score. linked:
-    the other frames of its burst. `id` is campaign:frame, so adding twice is adding once: a frame counts once however
-    often it is seen.
+    the other frames of its burst. detector: name and version of what found the detections. `id` is campaign:frame, so
+    adding twice is adding once: a frame counts once however often it is seen.
     """
 
     campaign_id: int
@@ -419,6 +422,7 @@ class Sample:
     tags: tuple[str, ...] = ()
     control: bool = False
     linked: tuple[Linked, ...] = ()
+    detector: str = ""
 
     @property
     def id(self) -> str:
@@ -465,29 +469,6 @@ class Tally:
     at: float = 0.0
     since: float = 0.0
     seen: int = 0
-
-
-class DeliveryState(StrEnum):
-    """pending: due at `due_at`. sent: done. parked: needs a person."""
-
-    PENDING = "pending"
-    SENT = "sent"
-    PARKED = "parked"
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One sample on its way to one destination. due_at, claimed_until: Unix seconds."""
-
-    id: int
-    sample_id: str
-    sink: str
-    state: DeliveryState = DeliveryState.PENDING
-    attempts: int = 0
-    due_at: float = 0.0
-    remote_id: str = ""
-    error: str = ""
-    updated_at: float = 0.0
 
 
 @dataclass(frozen=True)

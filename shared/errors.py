@@ -122,11 +122,17 @@ class DeliveryError(BowerbirdError):
 
 
 class RetryLater(DeliveryError):
-    """Passing trouble; `after_s` is the wait the destination asked for, if it did."""
+    """Passing trouble; `after_s` is the wait the destination asked for, if it did.
 
-    def __init__(self, message: str, *, after_s: float | None = None) -> None:
+    `remote_id`: the destination's id of the sample, where it is there already and something else is still to be done.
+    `of_sample`: whether it says something of this sample alone, and nothing of the destination.
+    """
+
+    def __init__(
+        self, message: str, *, after_s: float | None = None, remote_id: str = "", of_sample: bool = False
+    ) -> None:
         super().__init__(message)
-        self.after_s = after_s
+        self.after_s, self.remote_id, self.of_sample = after_s, remote_id, of_sample
 
 
 class Refused(DeliveryError):
@@ -134,4 +140,11 @@ class Refused(DeliveryError):
 
 
 class Paused(DeliveryError):
-    """The destination can't be used at all for now (key, quota, folder gone)."""
+    """The destination can't be used at all for now (key, quota, folder gone); the message says what a person can do.
+
+    `remote_id`: as in `RetryLater`.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", remote_id: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.remote_id = remote_id

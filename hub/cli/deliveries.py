@@ -6,7 +6,7 @@ import click
 
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_rows, when
-from hub.types import DeliveryState
+from hub.deliveries import DeliveryState
 from shared.log import redact
 
 _STATES = {"pending": DeliveryState.PENDING, "sent": DeliveryState.SENT, "failed": DeliveryState.PARKED}

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from hub.models.heads import Candidates, Floats
+from hub.models.vectors import model_version
 from hub.models.yolo import suppress
 from hub.types import Detections, Image
 from shared.errors import ModelError
@@ -26,6 +27,7 @@ class BuiltinDetector:
 
     name = "built-in people detector (OpenCV HOG, 2005)"
     labels = ("person",)
+    version = model_version("opencv-hog-default-people", "detections", {"max_side": MAX_SIDE})
 
     def __init__(self, *, confidence: float = 0.1) -> None:
         if not available():

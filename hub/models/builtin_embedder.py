@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hub.models.prior import NOTHING
 from hub.models.typical import BUILTIN
-from hub.models.vectors import embedding_version, unit
+from hub.models.vectors import model_version, unit
 from hub.types import Image, Vectors
 from shared.errors import ModelError
 
@@ -34,7 +34,7 @@ class BuiltinEmbedder:
 
     name = "built-in colour and edge descriptor"
     dim = GRID * GRID * ORIENTATIONS + HSV_BINS[0] * HSV_BINS[1] * HSV_BINS[2]
-    version = embedding_version(
+    version = model_version(
         "none",
         "colour and edge descriptor, 1",
         {"side": SIDE, "grid": GRID, "orientations": ORIENTATIONS, "hsv": HSV_BINS, "colour_weight": COLOUR_WEIGHT},

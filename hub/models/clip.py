@@ -8,7 +8,7 @@ import numpy as np
 from hub.models.prior import NOTHING, NOUNS
 from hub.models.text_bank import TextBank
 from hub.models.towers import ImageTower, TextTower
-from hub.models.vectors import embedding_version
+from hub.models.vectors import model_version
 from hub.types import Calibration, Image, Prior, Vectors
 from shared.errors import ModelError
 
@@ -30,7 +30,7 @@ class ClipEmbedder:
         never needs the quarter of a gigabyte that a text tower takes."""
         self.name, self.typical, self._known = name, typical, prior
         self._images, self._open_text = images, text
-        self.version = embedding_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
+        self.version = model_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
 
     @property
     def dim(self) -> int:

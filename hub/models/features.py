@@ -6,7 +6,7 @@ import numpy as np
 
 from hub.models.prior import NOTHING
 from hub.models.towers import ImageTower
-from hub.models.vectors import embedding_version
+from hub.models.vectors import model_version
 from hub.types import Calibration, Image, Vectors
 from shared.errors import ModelError
 
@@ -18,7 +18,7 @@ class FeatureEmbedder:
         self.name, self.typical = name, typical
         self.prior = NOTHING
         self._images = images
-        self.version = embedding_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
+        self.version = model_version(images.session.sha256, images.output.name, images.preprocessing.canonical())
 
     @property
     def dim(self) -> int:

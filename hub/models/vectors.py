@@ -14,8 +14,8 @@ from shared.errors import ModelError
 _NAMESPACE = uuid.UUID("4f1a3f0e-6a39-5c0b-9d0e-3a1c7d8e5b21")
 
 
-def embedding_version(weights: str, output: str, preprocessing: Mapping[str, Any]) -> str:
-    """UUIDv5 of what makes a vector. weights: their sha256; output: which of the model's is taken."""
+def model_version(weights: str, output: str, preprocessing: Mapping[str, Any]) -> str:
+    """UUIDv5 of what makes a model's answer. weights: their sha256; output: which of the model's is taken."""
     parts = {"weights": weights, "output": output, "preprocessing": dict(preprocessing)}
     return str(uuid.uuid5(_NAMESPACE, json.dumps(parts, sort_keys=True, separators=(",", ":"))))
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hub.models.heads import Candidates, Family, Head, candidates, recognise
 from hub.models.session import Session, open_session
+from hub.models.vectors import model_version
 from hub.types import Detections, Image
 from hub.vision import Placement, place, resize
 
@@ -41,6 +42,7 @@ class YoloDetector:
     ) -> None:
         self.session = session
         self.head = head
+        self.version = model_version(session.sha256, "detections", {"iou": iou, "rectangular": rectangular})
         self._confidence = confidence
         self._iou = iou
         self._max_det = max_det

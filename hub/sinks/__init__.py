@@ -1,16 +1,55 @@
-"""The SINKS table: where samples can be delivered. A new destination is a module here and a line in the table."""
+"""The SINKS table: where samples can be delivered. A new destination is a module here and a line in the table.
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+A campaign names a destination as `kind`, or `kind:argument` where the kind takes one (`roboflow:my-project`).
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
 
 from hub.protocols import Sink
 from hub.sinks.folder import FolderSink
+from hub.sinks.options import SinkOptions
+from shared.errors import InvalidInput, NotFound
 
-SINKS: Mapping[str, Callable[[Path], Sink]] = {
+
+class SinkClass(Protocol):
+    """What stands in the table."""
+
+    name: ClassVar[str]
+
+    @staticmethod
+    def check(options: SinkOptions, argument: str) -> None:
+        """InvalidInput, with what to do, where a destination can't work as it is set up."""
+
+    @staticmethod
+    def open(options: SinkOptions, argument: str) -> Sink:
+        """A destination, ready to be sent to. InvalidInput as in `check`."""
+
+
+SINKS: Mapping[str, type[SinkClass]] = {
     FolderSink.name: FolderSink,
 }
 
+LONGEST = 64
+"""Characters of a destination's name."""
 
-def open_sinks(datasets: Path) -> dict[str, Sink]:
-    """Every destination, by name. datasets: where the local ones write."""
-    return {name: make(datasets) for name, make in SINKS.items()}
+
+def open_sink(destination: str, options: SinkOptions) -> Sink:
+    """A destination by its name. InvalidInput when there is none of that kind, or it can't work as it is set up."""
+    kind, argument = _parts(destination)
+    return kind.open(options, argument)
+
+
+def check_destination(destination: str, options: SinkOptions) -> None:
+    """InvalidInput, with what to do, for a destination that can't work. Nothing is connected to."""
+    kind, argument = _parts(destination)
+    kind.check(options, argument)
+
+
+def _parts(destination: str) -> tuple[type[SinkClass], str]:
+    kind, _, argument = destination.partition(":")
+    if kind not in SINKS:
+        raise NotFound("destination", kind, SINKS)
+    if len(destination) > LONGEST:
+        raise InvalidInput(f"the destination {destination!r} is longer than {LONGEST} characters")
+    return SINKS[kind], argument

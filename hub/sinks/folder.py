@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from hub.blobs import PARTS, storing, write_whole
+from hub.deliveries import Pace, Parcel
 from hub.sinks.dataset import Dataset
+from hub.sinks.options import SinkOptions
 from hub.types import Sample
-from shared.errors import ImageError, Paused, Refused, StoreError
+from shared.errors import ImageError, InvalidInput, Paused, Refused, StoreError
 
 _OWNER = ".campaign.json"
 
@@ -22,6 +24,20 @@ class FolderSink:
     """Writes `<root>/<campaign>/`, see `hub.sinks.dataset` for what is in it."""
 
     name: ClassVar[str] = "folder"
+    leaves: ClassVar[bool] = False
+    pace = Pace()
+
+    @staticmethod
+    def check(options: SinkOptions, argument: str) -> None:
+        """InvalidInput for an argument: there is one folder, a dataset in it for each campaign."""
+        if argument:
+            raise InvalidInput(f"the folder destination takes no {argument!r}", hint="Name it as: folder")
+
+    @staticmethod
+    def open(options: SinkOptions, argument: str) -> "FolderSink":
+        """The folder that the options name."""
+        FolderSink.check(options, argument)
+        return FolderSink(options.datasets)
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -29,15 +45,15 @@ class FolderSink:
         self._repaired = False
         self._lock = threading.Lock()
 
-    def send(self, sample: Sample, jpeg: bytes) -> str:
+    def send(self, parcel: Parcel) -> str:
         """Add the sample to its campaign's folder; returns the picture's path below the root.
 
         Paused when the disk is full or read-only: it will be tried again, and nothing is lost. Refused when the
         bytes are no picture.
         """
         with self._lock, _as_delivery():
-            dataset = self._dataset(_claim(self._root, sample))
-            file_name = dataset.add(sample, jpeg)
+            dataset = self._dataset(_claim(self._root, parcel.sample))
+            file_name = dataset.add(parcel.sample, parcel.picture)
             return f"{dataset.root.name}/images/train/{file_name}"
 
     def flush(self) -> None:

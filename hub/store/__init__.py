@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
-from hub.store import background, cameras, campaigns, collected, held, memory, outbox
+from hub.deliveries import Delivery, DeliveryState, FateCount, Outcome, Provenance, SinkHealth
+from hub.store import background, cameras, campaigns, collected, held, memory, outbox, sent
 from hub.store.engine import Database
 from hub.store.migrate import migrate as bring_up_to_date
 from hub.store.tables import facts
@@ -17,8 +18,6 @@ from hub.types import (
     Campaign,
     CampaignState,
     Counts,
-    Delivery,
-    DeliveryState,
     ElementKind,
     Held,
     Remembered,
@@ -206,17 +205,31 @@ class SqlStore:
 
     # ── the outbox ───────────────────────────────────────────────────────────────────────────────────
 
-    def claim(self, sink: str, *, now: float, lease_s: float, limit: int) -> list[Delivery]:
+    def claim(self, sink: str, *, now: float, lease_s: float, limit: int, newest_first: bool = False) -> list[Delivery]:
         with self._database.writing() as connection:
-            return outbox.claim(connection, sink, now, lease_s, limit)
+            return outbox.claim(connection, sink, now, lease_s, limit, newest_first)
+
+    def note(self, delivery: Delivery) -> None:
+        with self._database.writing() as connection:
+            outbox.note(connection, delivery)
 
     def settle(self, delivery: Delivery) -> None:
         with self._database.writing() as connection:
             outbox.settle(connection, delivery)
 
-    def deliveries(self, *, state: DeliveryState | None = None, limit: int = 100) -> list[Delivery]:
+    def waiting_sinks(self) -> list[str]:
         with self._database.reading() as connection:
-            return outbox.some(connection, state, limit)
+            return outbox.waiting_sinks(connection)
+
+    def provenance(self, sample_id: str) -> Provenance:
+        with self._database.reading() as connection:
+            return sent.provenance(connection, sample_id)
+
+    def deliveries(
+        self, *, state: DeliveryState | None = None, sink: str | None = None, limit: int = 100
+    ) -> list[Delivery]:
+        with self._database.reading() as connection:
+            return outbox.some(connection, state, sink, limit)
 
     def delivery_counts(self) -> Mapping[DeliveryState, int]:
         with self._database.reading() as connection:
@@ -225,6 +238,28 @@ class SqlStore:
     def retry(self, delivery_ids: Sequence[int] | None, *, now: float) -> int:
         with self._database.writing() as connection:
             return outbox.retry(connection, delivery_ids, now)
+
+    def record_sink_health(self, health: SinkHealth) -> None:
+        with self._database.writing() as connection:
+            outbox.record_health(connection, health)
+
+    def sink_health(self) -> dict[str, SinkHealth]:
+        with self._database.reading() as connection:
+            return outbox.health(connection)
+
+    # ── what became of deliveries ────────────────────────────────────────────────────────────────────
+
+    def unread(self, sink_kind: str, *, read_before: float, limit: int) -> list[Delivery]:
+        with self._database.reading() as connection:
+            return sent.unread(connection, sink_kind, read_before, limit)
+
+    def record_outcomes(self, outcomes: Sequence[Outcome]) -> None:
+        with self._database.writing() as connection:
+            sent.record(connection, outcomes)
+
+    def fates(self, campaign: str | None = None) -> list[FateCount]:
+        with self._database.reading() as connection:
+            return sent.fates(connection, campaign)
 
     def close(self) -> None:
         self._database.close()

@@ -203,6 +203,7 @@ def sample_row(sample: Sample) -> dict[str, Any]:
         "tags": list(sample.tags),
         "control": sample.control,
         "linked": [asdict(each) for each in sample.linked],
+        "detector": sample.detector,
     }
 
 
@@ -233,4 +234,5 @@ def sample_of(row: Row) -> Sample:
         tags=tuple(row["tags"]),
         control=row["control"],
         linked=tuple(Linked(**each) for each in row["linked"]),
+        detector=row.get("detector", ""),  # what was held by a hub before it knew has none
     )

@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from hub.deliveries import DeliveryState
 from hub.store.codec import half, sample_of, sample_row
 from hub.store.held import hold, let_go
 from hub.store.judged import count, forget_frames
 from hub.store.statements import chunks, insert, insert_new
 from hub.store.tables import campaigns, counts, deliveries, elements, held, samples, seeds, version_seeds
-from hub.types import Batch, Counts, DeliveryState, Observation, Sample, SampleStatus
+from hub.types import Batch, Counts, Observation, Sample, SampleStatus
 from shared.errors import NotFound, StoreError
 
 
@@ -190,6 +191,6 @@ def prune(connection: sa.Connection, before: float, limit: int) -> int:
 def blob_keys(connection: sa.Connection) -> set[str]:
     """Every blob some row names."""
     keys: set[str] = set()
-    for column in (samples.c.frame_id, held.c.frame_id, seeds.c.blob, version_seeds.c.blob):
+    for column in (samples.c.frame_id, held.c.frame_id, seeds.c.blob, version_seeds.c.blob, deliveries.c.picture):
         keys.update(connection.scalars(sa.select(column).where(column != "").distinct()))
     return keys

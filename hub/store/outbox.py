@@ -1,19 +1,28 @@
-"""Statements on deliveries."""
+"""Statements on deliveries, and on the destinations they go to."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import sqlalchemy as sa
 
-from hub.store.tables import deliveries
-from hub.types import Delivery, DeliveryState
+from hub.deliveries import Delivery, DeliveryState, SinkHealth, SinkState
+from hub.store.statements import upsert
+from hub.store.tables import deliveries, sinks
 
 _COLUMNS = [deliveries.c[name] for name in (
-    "id", "sample_id", "sink", "state", "attempts", "due_at", "remote_id", "error", "updated_at",
+    "id", "sample_id", "sink", "state", "attempts", "due_at", "remote_id", "error", "updated_at", "picture",
+    "redaction",
 )]  # fmt: skip
 
 
-def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limit: int) -> list[Delivery]:
-    """Pending deliveries that are due and nobody else's, longest due first; ours until now + lease_s."""
+def claim(
+    connection: sa.Connection, sink: str, now: float, lease_s: float, limit: int, newest_first: bool
+) -> list[Delivery]:
+    """Pending deliveries that are due and nobody else's; ours until now + lease_s.
+
+    Longest due first, or newest first.
+    """
+    order = [deliveries.c.id.desc()] if newest_first else [deliveries.c.due_at, deliveries.c.id]
     due = (
         sa.select(deliveries.c.id)
         .where(
@@ -22,7 +31,7 @@ def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limi
             deliveries.c.due_at <= now,
             deliveries.c.claimed_until <= now,
         )
-        .order_by(deliveries.c.due_at, deliveries.c.id)
+        .order_by(*order)
         .limit(limit)
     )
     if connection.dialect.name != "sqlite":
@@ -32,10 +41,17 @@ def claim(connection: sa.Connection, sink: str, now: float, lease_s: float, limi
         return []
     ours = deliveries.c.id.in_(ids)
     connection.execute(deliveries.update().where(ours).values(claimed_until=now + lease_s))
-    rows = connection.execute(
-        sa.select(*_COLUMNS).where(ours).order_by(deliveries.c.due_at, deliveries.c.id)
-    ).mappings()
+    rows = connection.execute(sa.select(*_COLUMNS).where(ours).order_by(*order)).mappings()
     return [_delivery(row) for row in rows]
+
+
+def note(connection: sa.Connection, delivery: Delivery) -> None:
+    """Record how far an attempt got, which goes on."""
+    connection.execute(
+        deliveries.update()
+        .where(deliveries.c.id == delivery.id)
+        .values(remote_id=delivery.remote_id, picture=delivery.picture, redaction=delivery.redaction)
+    )
 
 
 def settle(connection: sa.Connection, delivery: Delivery) -> None:
@@ -51,15 +67,33 @@ def settle(connection: sa.Connection, delivery: Delivery) -> None:
             remote_id=delivery.remote_id,
             error=delivery.error,
             updated_at=delivery.updated_at,
+            picture=delivery.picture,
+            redaction=delivery.redaction,
         )
     )
 
 
-def some(connection: sa.Connection, state: DeliveryState | None, limit: int) -> list[Delivery]:
+def waiting_sinks(connection: sa.Connection) -> list[str]:
+    """Destinations that pending deliveries go to."""
+    pending = deliveries.c.state == DeliveryState.PENDING.value
+    return list(connection.scalars(sa.select(deliveries.c.sink).where(pending).distinct().order_by(deliveries.c.sink)))
+
+
+def some(connection: sa.Connection, state: DeliveryState | None, sink: str | None, limit: int) -> list[Delivery]:
     """Newest first."""
     statement = sa.select(*_COLUMNS).order_by(deliveries.c.id.desc()).limit(limit)
     if state is not None:
         statement = statement.where(deliveries.c.state == state.value)
+    if sink is not None:
+        statement = statement.where(deliveries.c.sink == sink)
+    return [_delivery(row) for row in connection.execute(statement).mappings()]
+
+
+def some_where(
+    connection: sa.Connection, *wanted: sa.ColumnElement[bool], order_by: Sequence[sa.ColumnElement[object]], limit: int
+) -> list[Delivery]:
+    """Deliveries for which all of these hold."""
+    statement = sa.select(*_COLUMNS).where(*wanted).order_by(*order_by).limit(limit)
     return [_delivery(row) for row in connection.execute(statement).mappings()]
 
 
@@ -71,11 +105,23 @@ def by_state(connection: sa.Connection) -> dict[DeliveryState, int]:
 
 
 def retry(connection: sa.Connection, ids: Sequence[int] | None, now: float) -> int:
-    """Make parked and waiting deliveries due; returns how many."""
+    """Make parked and waiting deliveries due, and their destinations worth a try; returns how many."""
     statement = deliveries.update().where(deliveries.c.state != DeliveryState.SENT.value)
     if ids is not None:
         statement = statement.where(deliveries.c.id.in_(list(ids)))
+    connection.execute(sinks.update().values(until=0.0))
     return connection.execute(statement.values(state=DeliveryState.PENDING.value, due_at=now)).rowcount
+
+
+def record_health(connection: sa.Connection, health: SinkHealth) -> None:
+    """How a destination does now."""
+    upsert(connection, sinks, [{**asdict(health), "state": health.state.value}])
+
+
+def health(connection: sa.Connection) -> dict[str, SinkHealth]:
+    """By destination."""
+    rows = connection.execute(sa.select(sinks)).mappings()
+    return {row["sink"]: SinkHealth(**{**row, "state": SinkState(row["state"])}) for row in rows}
 
 
 def _delivery(row: sa.RowMapping) -> Delivery:

@@ -193,6 +193,7 @@ samples = Table(
     Column("tags", JSON, nullable=False),
     Column("control", Boolean, nullable=False, default=False, server_default=false()),
     Column("linked", JSON, nullable=False, default=list, server_default=text("'[]'")),
+    Column("detector", String(200), nullable=False, default="", server_default=""),
     Index(None, "campaign_id", "position"),
 )
 
@@ -241,8 +242,23 @@ deliveries = Table(
     _text("remote_id"),
     _text("error"),
     _float("updated_at"),
+    Column("picture", String(64), nullable=False, default="", server_default=""),
+    Column("redaction", AnyText, nullable=False, default="", server_default=""),
+    Column("fate", String(16), nullable=False, default="", server_default=""),
+    Column("split", String(16), nullable=False, default="", server_default=""),
+    Column("checked_at", Float(53), nullable=False, default=0.0, server_default=text("0")),
     UniqueConstraint("sample_id", "sink"),
     Index(None, "state", "sink", "due_at"),
+)
+
+sinks = Table(
+    "sinks",
+    metadata,
+    Column("sink", String(64), primary_key=True),
+    Column("state", String(16), nullable=False),
+    _text("reason"),
+    _float("since"),
+    _float("until"),
 )
 
 counts = Table(

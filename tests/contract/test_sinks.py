@@ -2,13 +2,14 @@
 
 import pytest
 
-from hub.sinks import SINKS, open_sinks
-from tests.hub.delivering import picture, sample
+from hub.sinks import SINKS, open_sink
+from hub.sinks.options import SinkOptions
+from tests.hub.delivering import parcel, picture
 
 
 @pytest.fixture(params=sorted(SINKS))
 def sink(request, tmp_path):
-    return open_sinks(tmp_path)[request.param]
+    return open_sink(request.param, SinkOptions(tmp_path))
 
 
 def test_it_goes_by_the_name_that_it_stands_under():
@@ -16,16 +17,16 @@ def test_it_goes_by_the_name_that_it_stands_under():
 
 
 def test_a_sample_sent_twice_has_one_id_and_leaves_one_copy(sink, tmp_path):
-    first = sink.send(sample(), picture())
+    first = sink.send(parcel())
     sink.flush()
     files = sorted(p.name for p in tmp_path.rglob("*") if p.is_file())
-    assert sink.send(sample(), picture()) == first != ""
+    assert sink.send(parcel()) == first != ""
     sink.flush()
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == files
 
 
 def test_two_samples_have_two_ids(sink):
-    assert sink.send(sample(picture(1)), picture(1)) != sink.send(sample(picture(2)), picture(2))
+    assert sink.send(parcel(picture(1))) != sink.send(parcel(picture(2)))
 
 
 def test_a_flush_without_samples_does_nothing(sink, tmp_path):

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from hub.deliveries import DeliveryState
 from hub.store import open_store
-from hub.types import Camera, CameraHealth, DeliveryState, ElementKind
+from hub.types import Camera, CameraHealth, ElementKind
 from shared.errors import AlreadyExists, DatabaseTooNew, InvalidInput, NotFound, StorageFull, StoreError
 from tests.contract.storing import active, write
 

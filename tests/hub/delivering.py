@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from hub.blobs import open_blobs
+from hub.deliveries import Parcel, Provenance
 from hub.pipeline import Memory, judge
 from hub.store import open_store
 from hub.target import SeedTarget
@@ -38,6 +39,13 @@ def sample(jpeg: bytes | None = None, *found: tuple[str, float], **changes: Any)
     (made,) = judge([what], [target], Memory(), now=5.0).samples
     everything = detections(*(found or (("bird", 0.9), ("cat", 0.8))))
     return replace(made, **{"detections": everything, **changes})
+
+
+def parcel(jpeg: bytes | None = None, *found: tuple[str, float], **changes: Any) -> Parcel:
+    """A sample on its way, with its picture."""
+    what = sample(jpeg, *found, **changes)
+    why = Provenance(what.campaign, what.version, "detection", 0.5, detector="yolo 1")
+    return Parcel(what, jpeg or picture(), why)
 
 
 def fill(root: Path, count: int, destinations: tuple[str, ...] = ("folder",)) -> list[str]:

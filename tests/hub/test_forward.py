@@ -14,12 +14,13 @@ import pytest
 from pycocotools.coco import COCO
 
 from hub.blobs import open_blobs
+from hub.deliveries import Delivery, DeliveryState, Pace, Parcel
 from hub.forward import ABREAST, BACKOFF, BATCH, LEASE_S, LONGEST_S, REST_S, Drained, Forwarder, attempt
 from hub.sinks.folder import FolderSink
 from hub.store import open_store
-from hub.types import Delivery, DeliveryState, Frame, Sample
+from hub.types import Frame
 from shared.errors import Paused, Refused, RetryLater, StoreError
-from tests.hub.delivering import fill, picture, sample
+from tests.hub.delivering import fill, parcel, picture, sample
 from tests.hub.dying import forward
 
 SINK = "folder"
@@ -30,19 +31,22 @@ class Told:
     """A destination that does as it is told: an error for a frame, or in general, until it is taken away."""
 
     name: ClassVar[str] = SINK
+    leaves: ClassVar[bool] = False
+    pace: ClassVar[Pace] = Pace()
     errors: dict[str, Exception] = field(default_factory=dict)
     always: Exception | None = None
     got: list[str] = field(default_factory=list)
     flushes: int = 0
     pause_s: float = 0.0
 
-    def send(self, sample: Sample, jpeg: bytes) -> str:
+    def send(self, parcel: Parcel) -> str:
         time.sleep(self.pause_s)
-        if error := self.errors.get(sample.frame_id, self.always):
+        frame_id = parcel.sample.frame_id
+        if error := self.errors.get(frame_id, self.always):
             raise error
-        assert Frame("", 0, 0, jpeg).id == sample.frame_id
-        self.got.append(sample.frame_id)
-        return f"remote-{sample.frame_id}"
+        assert Frame("", 0, 0, parcel.picture).id == frame_id
+        self.got.append(frame_id)
+        return f"remote-{frame_id}"
 
     def flush(self) -> None:
         self.flushes += 1
@@ -105,7 +109,7 @@ def test_how_a_try_ends_is_a_value(error, expected):
     if error is None:
         what = sample(picture(1))
         expected["remote_id"] = f"remote-{what.frame_id}"
-    ended = attempt(WAITING, what, picture(1), sink, now=50, random=lambda: 0.5)
+    ended = attempt(WAITING, replace(parcel(), sample=what, picture=picture(1)), sink, now=50, random=lambda: 0.5)
     assert ended == replace(WAITING, updated_at=50, **expected)
 
 
@@ -200,11 +204,11 @@ def test_a_claim_that_ran_out_meanwhile_is_left_to_others(forwarder, outbox, clo
 
         first = threading.Lock()
 
-        def send(self, sample, jpeg):
+        def send(self, parcel):
             if self.first.acquire(blocking=False):
                 clock.now += LEASE_S + 1
                 forwarder(other).drain()
-            return super().send(sample, jpeg)
+            return super().send(parcel)
 
     slow = Slow()
     forwarder(slow).drain()

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from hub.sinks.folder import FolderSink, slug
 from hub.types import Detections
 from hub.vision import decode
 from shared.errors import Paused, Refused
-from tests.hub.delivering import picture, sample
+from tests.hub.delivering import parcel, picture, sample
 from tests.hub.full_disk import files_no_larger_than
 
 
@@ -30,7 +31,7 @@ def _found(*boxes, label="bird"):
 
 def _send(sink, i, *labels):
     """The i-th picture with these labels in it."""
-    sink.send(sample(picture(i), *((label, 0.9) for label in labels)), picture(i))
+    sink.send(parcel(picture(i), *((label, 0.9) for label in labels)))
 
 
 def _labels(folder, i):
@@ -51,7 +52,7 @@ def _coco(folder):
 
 def test_a_sample_is_a_picture_with_its_labels_and_facts(sink, tmp_path):
     what = sample(detections=_found((64, 48, 192, 144)), campaign="tow trucks", tags=("night",))
-    assert sink.send(what, picture()) == f"tow-trucks/images/train/{what.frame_id}.jpg"
+    assert sink.send(replace(parcel(), sample=what)) == f"tow-trucks/images/train/{what.frame_id}.jpg"
     sink.flush()
     folder = tmp_path / "tow-trucks"
     assert (folder / f"images/train/{what.frame_id}.jpg").read_bytes() == picture()
@@ -84,7 +85,7 @@ def test_sizes_and_boxes_are_of_the_upright_picture(sink, tmp_path):
     lying = io.BytesIO()
     upright.transpose(Image.Transpose.ROTATE_90).save(lying, "jpeg", exif=exif)
     height, width = decode(lying.getvalue()).shape[:2]
-    sink.send(sample(lying.getvalue(), size_wh=(width, height)), lying.getvalue())
+    sink.send(parcel(lying.getvalue(), size_wh=(width, height)))
     sink.flush()
     (image,) = _coco(tmp_path / "birds").imgs.values()
     with Image.open(tmp_path / "birds" / image["file_name"]) as stored:
@@ -94,7 +95,7 @@ def test_sizes_and_boxes_are_of_the_upright_picture(sink, tmp_path):
 
 def test_a_png_keeps_its_kind(sink, tmp_path):
     png = picture(1, suffix=".png")
-    assert sink.send(sample(png), png).endswith(".png")
+    assert sink.send(parcel(png)).endswith(".png")
     sink.flush()
     (image,) = _coco(tmp_path / "birds").imgs.values()
     with Image.open(tmp_path / "birds" / image["file_name"]) as stored:
@@ -103,7 +104,7 @@ def test_a_png_keeps_its_kind(sink, tmp_path):
 
 def test_boxes_beyond_the_edge_are_cut_and_those_without_area_left_out(sink, tmp_path):
     boxes = _found((-10, -10, 64, 48), (600, 400, 700, 500), (5, 5, 5, 50), (700, 10, 800, 20), (9, 9, 4, 4))
-    sink.send(sample(picture(1), detections=boxes), picture(1))
+    sink.send(parcel(picture(1), detections=boxes))
     sink.flush()
     lines = _labels(tmp_path / "birds", 1)
     assert lines[0] == ["0", "0.050000", "0.050000", "0.100000", "0.100000"]
@@ -112,7 +113,7 @@ def test_boxes_beyond_the_edge_are_cut_and_those_without_area_left_out(sink, tmp
 
 
 def test_a_sample_in_which_nothing_was_found_is_a_background_picture(sink, tmp_path):
-    sink.send(sample(picture(1), detections=Detections.empty()), picture(1))
+    sink.send(parcel(picture(1), detections=Detections.empty()))
     sink.flush()
     assert _labels(tmp_path / "birds", 1) == []
     assert len(_coco(tmp_path / "birds").imgs) == 1
@@ -165,8 +166,8 @@ def test_a_name_without_letters_gets_a_folder_too():
 
 def test_campaigns_whose_folders_would_be_the_same_do_not_mix(tmp_path):
     for sink in (FolderSink(tmp_path), FolderSink(tmp_path)):
-        sink.send(sample(campaign="a b", campaign_id=1), picture())
-        sink.send(sample(campaign="a/b", campaign_id=2), picture())
+        sink.send(parcel(campaign="a b", campaign_id=1))
+        sink.send(parcel(campaign="a/b", campaign_id=2))
         sink.flush()
     assert [len(_coco(folder).imgs) for folder in sorted(tmp_path.iterdir())] == [1, 1]
 
@@ -176,7 +177,7 @@ def test_campaigns_whose_folders_would_be_the_same_do_not_mix(tmp_path):
 
 def test_bytes_that_are_no_picture_are_refused(sink):
     with pytest.raises(Refused, match="damaged"):
-        sink.send(sample(), b"<html>")
+        sink.send(replace(parcel(), picture=b"<html>"))
 
 
 @pytest.mark.parametrize("room", [0, 300, 3000])
@@ -185,7 +186,7 @@ def test_a_full_disk_pauses_and_leaves_nothing_half_written(sink, tmp_path, room
     big = picture(2) + bytes(5000)
     limit = (tmp_path / "birds/samples.jsonl").stat().st_size + room
     with files_no_larger_than(limit), pytest.raises(Paused, match="no room"):
-        sink.send(sample(big, ("cat", 0.9)), big)
+        sink.send(parcel(big, ("cat", 0.9)))
     _send(sink, 3, "dog")
     sink.flush()
     folder = tmp_path / "birds"
@@ -210,7 +211,7 @@ def test_a_disk_too_full_for_the_coco_file_keeps_the_old_one(sink, tmp_path):
 def test_a_root_that_is_no_folder_pauses(tmp_path):
     (tmp_path / "datasets").write_bytes(b"")
     with pytest.raises(Paused, match="can't be written"):
-        FolderSink(tmp_path / "datasets").send(sample(), picture())
+        FolderSink(tmp_path / "datasets").send(parcel())
 
 
 @pytest.mark.parametrize("keep", [1, 20, -1])
