@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 export ANNOY_COMPILER_ARGS ?= -O3,-ffast-math,-fno-associative-math
 
 .DEFAULT_GOAL := check
-.PHONY: check setup run test test-devices e2e lint types format bench bench-selection lock clean
+.PHONY: check setup run test test-devices test-sdk e2e soak lint types format bench bench-selection lock clean
 
 check: test lint  ## what to run before a commit
 
@@ -25,7 +25,7 @@ run: setup  ## three demo cameras, the hub, and where to look
 	@$(BIN)/hub demo
 
 test: setup  ## everything that needs no special device
-	$(BIN)/pytest -m "not devices and not e2e and not export" $(ARGS)
+	$(BIN)/pytest -m "not devices and not e2e and not export and not sdk" $(ARGS)
 
 e2e: setup  ## cameras, hub and disasters for real; minutes
 	$(BIN)/pytest -m e2e $(ARGS)
@@ -33,6 +33,12 @@ e2e: setup  ## cameras, hub and disasters for real; minutes
 test-devices: setup  ## USB and Pi cameras without the hardware; installs Debian packages
 	tests/devices/setup.sh
 	$(BIN)/pytest -m devices tests/devices $(ARGS)
+
+test-sdk: setup  ## our requests beside those of Roboflow's own client, installed for it
+	$(BIN)/pytest -m sdk $(ARGS)
+
+soak: setup  ## 20 minutes of deliveries with faults and kill -9
+	$(BIN)/python -m tests.bench.soak $(ARGS)
 
 lint: setup  ## style, layers, types
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ import fcntl
 import logging
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,28 +14,36 @@ from functools import cached_property
 from hub.blobs import open_blobs
 from hub.campaigns import LEAST_CONFIDENCE
 from hub.collector import Collector
+from hub.errands import Errand
 from hub.forward import Forwarder
 from hub.models.builtin_detector import BuiltinDetector
 from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.catalog import find_model, search_path
 from hub.models.embedder import load_embedder
 from hub.models.files import Kind, LocalModel
+from hub.models.remote import RemoteClip
 from hub.models.session import providers
 from hub.models.yolo import load_detector
+from hub.outcomes import read_outcomes
 from hub.plan import Models
 from hub.poll import Poller
 from hub.protocols import Blobs, Detector, Embedder, Sink, Store
+from hub.redact import Redactor, parse_regions
+from hub.roboflow import Roboflow
 from hub.settings import Settings
 from hub.sinks import open_sink
-from hub.sinks.options import SinkOptions
 from hub.slots import Slots
 from hub.store import open_store
+from hub.sync import SyncReport, sync
 from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, ModelError, StorageFull
+from shared.errors import BowerbirdError, InvalidInput, ModelError, StorageFull
 
 _log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
+
+OUTCOMES_S = 6 * 3600.0
+"""How often it is asked what became of a picture."""
 
 BUILT_IN = "built-in"
 """What HUB_DETECTOR and HUB_EMBEDDER say to make do without weights."""
@@ -48,6 +57,7 @@ class Hub:
         self._store: Store | None = None
         self._found: dict[Kind, LocalModel | None] = {}
         self._missing: dict[Kind, ModelError] = {}
+        self._loading = threading.RLock()
 
     @property
     def store(self) -> Store:
@@ -61,10 +71,47 @@ class Hub:
         """The pictures."""
         return open_blobs(self.settings.frames)
 
-    @cached_property
-    def sinks(self) -> dict[str, Sink]:
-        """The destinations, by name."""
-        return {"folder": open_sink("folder", SinkOptions(self.settings.datasets))}
+    def sink(self, destination: str) -> Sink:
+        """A destination by its name. InvalidInput, with what to do, when it can't work as it is set up."""
+        return open_sink(destination, self.settings.sinks)
+
+    def roboflow(self) -> Roboflow:
+        """A client, to be closed. InvalidInput without a key."""
+        options = self.settings.sinks.roboflow
+        if not options.key:
+            raise InvalidInput("there is no Roboflow key", hint="Set ROBOFLOW_KEY; see: hub roboflow check")
+        return Roboflow(options.key, workspace=options.workspace, url=options.url)
+
+    def sync_seeds(self) -> SyncReport:
+        """Campaigns from the tagged images of the Roboflow project."""
+        project = self.settings.roboflow_project
+        if not project:
+            raise InvalidInput("there is no Roboflow project to take seeds from", hint="Set ROBOFLOW_PROJECT.")
+        with self.roboflow() as api:
+            return sync(self.store, self.blobs, api, project, self.embedder, now=time.time(), destination="roboflow")
+
+    def errands(self) -> list[Errand]:
+        """What a running hub does now and then."""
+        settings = self.settings
+        if not (settings.roboflow_key and settings.roboflow_project and settings.roboflow_minutes):
+            return []
+        every_s = settings.roboflow_minutes * 60.0
+        return [
+            Errand("seeds from Roboflow", every_s, self._sync_and_tell),
+            Errand("outcomes from Roboflow", every_s, self._read_outcomes),
+        ]
+
+    def _sync_and_tell(self) -> None:
+        report = self.sync_seeds()
+        for name in report.created + report.updated + report.reactivated + report.deactivated:
+            _log.info("seeds from Roboflow changed %s", name)
+        for image, what in report.problems:
+            _log.warning("left out the image %s of the Roboflow project: %s", image, what)
+
+    def _read_outcomes(self) -> None:
+        project = self.settings.roboflow_project
+        with self.roboflow() as api:
+            read_outcomes(self.store, api, project, now=time.time(), older_than_s=OUTCOMES_S)
 
     def found(self, kind: Kind) -> LocalModel | None:
         """The model of a kind that is used, self-tested; None where the hub has to make do with its built-in one.
@@ -96,16 +143,18 @@ class Hub:
             _log.warning("%s; the built-in one is used. %s", error.message, error.hint)
 
     def detector(self) -> Detector:
-        """Loaded and self-tested at the first call."""
-        return self._detector
+        """Loaded and self-tested at the first call, of whatever thread."""
+        with self._loading:
+            return self._detector
 
     def embedder(self) -> Embedder:
-        """Loaded at the first call."""
-        return self._embedder
+        """Loaded at the first call, of whatever thread."""
+        with self._loading:
+            return self._embedder
 
     def model_lines(self) -> list[str]:
         """What models are used, and what is to be known of them."""
-        used = (("detector", self._detector), ("embedder", self._embedder))
+        used = (("detector", self.detector()), ("embedder", self.embedder()))
         return [f"{kind}  {model.name}" for kind, model in used]
 
     def fetch_once(self, camera: Camera) -> Frame:
@@ -133,7 +182,9 @@ class Hub:
 
     def forwarder(self) -> Forwarder:
         """What empties the outbox."""
-        return Forwarder(self.store, self.blobs, self.sinks, clock=time.time, random=random.random)
+        return Forwarder(
+            self.store, self.blobs, self.sink, clock=time.time, random=random.random, redact=self._redactor()
+        )
 
     @contextmanager
     def single_collector(self) -> Iterator[None]:
@@ -165,11 +216,22 @@ class Hub:
 
     @cached_property
     def _embedder(self) -> Embedder:
+        settings = self.settings
+        if settings.infer_server_destination:
+            return RemoteClip(
+                settings.infer_server_destination, key=settings.roboflow_key, clip_version=settings.infer_server_clip
+            )
         found = self.found("embedder")
         if found is None:
             self._warn_of_built_in("embedder")
             return BuiltinEmbedder()
         return load_embedder(found.path, device=self.settings.device, threads=self._inference_plan[2])
+
+    def _redactor(self) -> Redactor | None:
+        settings = self.settings
+        if not settings.redact_labels and not settings.redact_regions:
+            return None
+        return Redactor(parse_regions(settings.redact_regions), settings.redact_labels, self.detector)
 
     @cached_property
     def _inference_plan(self) -> tuple[int, int, int]:

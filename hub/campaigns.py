@@ -113,7 +113,7 @@ def _check_settings(
         if camera not in names:
             raise NotFound("camera", camera, names)
     for sink in draft.destinations:
-        if sink not in sinks:
+        if sink.partition(":")[0] not in sinks:
             raise NotFound("destination", sink, sinks)
     wanted = getattr(draft.trigger, "labels", ())
     known = set(known_labels()) if wanted else set()

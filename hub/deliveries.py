@@ -131,3 +131,11 @@ class FateCount:
     sink: str
     fate: Fate
     count: int
+
+
+@dataclass(frozen=True, eq=False)
+class Redacted:
+    """A picture without what must not leave. picture: its bytes. what: what was made unrecognisable, for people."""
+
+    picture: bytes
+    what: str

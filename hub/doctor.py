@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hub.app import Hub
-from hub.deliveries import DeliveryState
+from hub.deliveries import DeliveryState, SinkState
 from hub.models.check import check_model
 from hub.models.files import Kind
 from hub.types import CampaignState
@@ -114,6 +114,11 @@ def _campaigns(hub: Hub) -> Iterator[Finding]:
 
 
 def _deliveries(hub: Hub) -> Iterator[Finding]:
+    for each in hub.store.sink_health().values():
+        if each.state is not SinkState.OPEN:
+            found = f"{each.sink} is {each.state}: {each.reason}"
+            fault: Literal["warning", "fault"] = "fault" if each.state is SinkState.PAUSED else "warning"
+            yield Finding("destination", fault, found, "When it is mended: hub deliveries retry")
     counts = hub.store.delivery_counts()
     parked = counts[DeliveryState.PARKED]
     said = f"{counts[DeliveryState.SENT]} sent, {counts[DeliveryState.PENDING]} pending, {parked} failed"

@@ -6,7 +6,17 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.deliveries import Delivery, DeliveryState, FateCount, Outcome, Pace, Parcel, Provenance, SinkHealth
+from hub.deliveries import (
+    Delivery,
+    DeliveryState,
+    FateCount,
+    Outcome,
+    Pace,
+    Parcel,
+    Provenance,
+    Redacted,
+    SinkHealth,
+)
 from hub.types import (
     Background,
     Batch,
@@ -169,6 +179,14 @@ class Sink(Protocol):
         """Called after a round of deliveries: finish what is better done once for many. Raises Paused."""
 
 
+class Redact(Protocol):
+    """Makes unrecognisable what must not leave this machine."""
+
+    def __call__(self, sample: Sample, picture: bytes) -> Redacted | None:
+        """picture: the sample's frame, JPEG or PNG. None when nothing of it is to be redacted. ImageError when it can't
+        be read, ModelError when what must be hidden can't be found for now."""
+
+
 class Store(Protocol):
     """All state, in one database. Each method is one transaction."""
 
@@ -283,6 +301,9 @@ class Store(Protocol):
     def record_sink_health(self, health: SinkHealth) -> None: ...
     def sink_health(self) -> dict[str, SinkHealth]:
         """By destination, as last recorded."""
+
+    def sink_counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        """How many deliveries of each destination are in which state."""
 
     # what became of deliveries
     def unread(self, sink_kind: str, *, read_before: float, limit: int) -> list[Delivery]:

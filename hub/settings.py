@@ -7,11 +7,24 @@ from typing import Any
 
 import platformdirs
 
+from hub.budget import parse_limit
+from hub.sinks.options import API_URL, PERIODS, SPLITS, RoboflowOptions, SinkOptions, WebhookOptions
 from shared.config import at_least, between, load, one_of, setting
+from shared.errors import InvalidInput
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _CHECKOUT = Path(__file__).resolve().parents[1]
+
+
+def is_rate(text: str) -> str:
+    """What is wrong with a rate such as 100/minute, or ""."""
+    try:
+        if text:
+            parse_limit(text)
+    except InvalidInput as error:
+        return error.message
+    return ""
 
 
 def default_data_dir() -> Path:
@@ -41,6 +54,47 @@ class Settings:
     )
     log_level: str = setting("INFO", "HUB_LOG_LEVEL", "|".join(LEVELS), check=one_of(*LEVELS))
 
+    # what is made unrecognisable before a picture leaves this machine
+    redact_labels: tuple[str, ...] = setting((), "HUB_REDACT_LABELS", "labels, such as person,car")
+    redact_regions: str = setting("", "HUB_REDACT_REGIONS", "by camera: porch:0,0 0.3,0 0.3,1 0,1; gate:…")
+
+    # the Roboflow destination, and seeds from there
+    roboflow_key: str = setting("", "ROBOFLOW_KEY", "API key", secret=True, aliases=("ROBOFLOW_API_KEY",))
+    roboflow_workspace: str = setting("", "ROBOFLOW_WORKSPACE", "the key's own by default")
+    roboflow_project: str = setting("", "ROBOFLOW_PROJECT", "of the destination `roboflow`, and of seeds")
+    roboflow_url: str = setting(API_URL, "ROBOFLOW_API_URL", "where the API is")
+    roboflow_split: str = setting("train", "HUB_ROBOFLOW_SPLIT", "|".join(SPLITS), check=one_of(*SPLITS))
+    roboflow_batch: str = setting("bowerbird", "HUB_ROBOFLOW_BATCH", "how names of batches begin")
+    roboflow_batch_every: str = setting("day", "HUB_ROBOFLOW_BATCH_EVERY", "|".join(PERIODS), check=one_of(*PERIODS))
+    roboflow_batch_size: int = setting(0, "HUB_ROBOFLOW_BATCH_SIZE", "most pictures in one, 0: any", check=at_least(0))
+    roboflow_annotate: bool = setting(True, "HUB_ROBOFLOW_ANNOTATE", "send detections as predicted annotations")
+    roboflow_rate: str = setting("", "HUB_ROBOFLOW_RATE", "no more uploads than, such as 100/minute", check=is_rate)
+    roboflow_minutes: float = setting(
+        10.0, "HUB_ROBOFLOW_MINUTES", "how often seeds are looked for, 0: never", check=at_least(0)
+    )
+
+    # the webhook destination
+    webhook_url: str = setting("", "HUB_WEBHOOK_URL", "where samples are posted", secret=True)
+    webhook_secret: str = setting("", "HUB_WEBHOOK_SECRET", "what they are signed with", secret=True)
+    webhook_pictures: bool = setting(True, "HUB_WEBHOOK_PICTURES", "whether the picture goes along")
+    webhook_rate: str = setting("", "HUB_WEBHOOK_RATE", "no more of them than, such as 10/second", check=is_rate)
+
+    # Roboflow Collect's environment
+    sample_rate: float = setting(1.0, "SAMPLE_RATE", "seconds between frames", check=at_least(0.01))
+    collect_all: bool = setting(False, "COLLECT_ALL", "upload every frame")
+    stream_url: str = setting("", "STREAM_URL", "video that is watched; a webcam by default", secret=True)
+    infer_server_destination: str = setting("", "INFER_SERVER_DESTINATION", "inference server that embeds")
+    infer_server_clip: str = setting("ViT-B-16", "INFER_SERVER_CLIP", "which CLIP it is asked for")
+    clip_text_prompt: str = setting("", "CLIP_TEXT_PROMPT", "upload what looks like this")
+    clip_text_prompt_threshold: float = setting(
+        0.2, "CLIP_TEXT_PROMPT_THRESHOLD", "raw cosine", check=between(-1.0, 1.0)
+    )
+    drift_project: str = setting("", "DRIFT_PROJECT", "gets 1 frame in 100")
+    unique_frame_buffer: int = setting(
+        0, "UNIQUE_FRAME_BUFFER", "frames that must pass before one like it is taken", check=at_least(0)
+    )
+    stop_collecting_after: int = setting(0, "STOP_COLLECTING_AFTER", "frames in all, 0: no end", check=at_least(0))
+
     @property
     def database(self) -> str:
         """The database's URL."""
@@ -55,6 +109,29 @@ class Settings:
     def datasets(self) -> Path:
         """Where the folder destination writes."""
         return self.data_dir / "datasets"
+
+    @property
+    def sinks(self) -> SinkOptions:
+        """What destinations are told."""
+        roboflow = RoboflowOptions(
+            key=self.roboflow_key,
+            workspace=self.roboflow_workspace,
+            project=self.roboflow_project,
+            url=self.roboflow_url,
+            split=self.roboflow_split,
+            batch=self.roboflow_batch,
+            batch_every=self.roboflow_batch_every,
+            batch_size=self.roboflow_batch_size,
+            annotate=self.roboflow_annotate,
+            rate=parse_limit(self.roboflow_rate) if self.roboflow_rate else None,
+        )
+        webhook = WebhookOptions(
+            self.webhook_url,
+            self.webhook_secret,
+            self.webhook_pictures,
+            parse_limit(self.webhook_rate) if self.webhook_rate else None,
+        )
+        return SinkOptions(self.datasets, roboflow, webhook)
 
     @property
     def indexes(self) -> Path:

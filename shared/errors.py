@@ -4,6 +4,7 @@ BowerbirdError                    the message says what is wrong, `hint` what to
 ├── InvalidInput                  what the caller gave can't be used (exit code 2)
 │   ├── ConfigError               settings: lists every mistake at once
 │   ├── NotFound                  no such camera, campaign, label …; names the nearest ones
+│   ├── NotSetUp                  a setting is missing that would make it work, such as a key
 │   └── AlreadyExists
 ├── ImageError                    bytes that are not a picture we accept; `reason` is a slug
 ├── CameraError                   a camera did not give a picture; `reason` is a slug
@@ -57,6 +58,10 @@ class NotFound(InvalidInput):
         elif not hint and names:
             hint = f"Known: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}."
         super().__init__(f"no {what} named {name!r}", hint=hint)
+
+
+class NotSetUp(InvalidInput):
+    """What was asked for would work, were a setting not missing (a key, an address); the hint names it."""
 
 
 class AlreadyExists(InvalidInput):

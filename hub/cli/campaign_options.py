@@ -15,7 +15,6 @@ from hub.budget import parse_limit
 from hub.protocols import Trigger
 from hub.scope import check_timezone, parse_hours, parse_weekdays
 from hub.scorers import SCORERS
-from hub.sinks import SINKS
 from hub.triggers import TRIGGERS, from_json, to_json
 from hub.types import Budget, ElementKind, Scope
 from shared.errors import InvalidInput
@@ -103,7 +102,13 @@ _HOW_MUCH = (
     click.option(
         "--control", type=_NUMBER, metavar="N", help="Share of all frames drawn at random beside it, such as 0.01."
     ),
-    click.option("--destination", "destinations", multiple=True, type=click.Choice(sorted(SINKS)), help="[folder]"),
+    click.option(
+        "--destination",
+        "destinations",
+        multiple=True,
+        metavar="NAME",
+        help="folder, roboflow, roboflow:PROJECT or webhook. Repeatable.  [folder]",
+    ),
     click.option("--tag", "tags", multiple=True, help="A tag its samples carry. Repeatable."),
 )
 _SEEDS = (

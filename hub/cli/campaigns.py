@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +16,17 @@ from hub.campaigns import Draft
 from hub.cli.campaign_options import budget_of, scope_of, seed_options, setting_options, trigger_of
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_facts, print_json, print_rows, say, when
+from hub.deliveries import FateCount
+from hub.outcomes import overall, yields
 from hub.protocols import Trigger
 from hub.scope import format_hours, format_weekdays
 from hub.seeds import Pictures, picture_seeds, read_pictures, text_seeds
-from hub.sinks import SINKS
+from hub.sinks import SINKS, check_destination
 from hub.standing import standing
 from hub.triggers import TRIGGERS, to_json
 from hub.types import Budget, Campaign, CampaignState, ElementKind, Scope, Seed, SeedKind, Version
 from hub.versions import difference
-from shared.errors import InvalidInput, ModelError, NotFound
+from shared.errors import InvalidInput, ModelError, NotFound, NotSetUp
 
 
 @click.group()
@@ -55,6 +58,7 @@ def create(
         tuple(given["tags"]),
     )
     hub = ctx.hub
+    _check_destinations(ctx, draft.destinations)
     labels = lambda: hub.detector().labels  # noqa: E731
     life.check_draft(hub.store, draft, bool(pictures or texts), labels, SINKS)
     seeds = _embed_seeds(ctx, pictures, texts, unlike, draft.trigger)
@@ -80,9 +84,19 @@ def edit(ctx: Context, /, name: str, **given: Any) -> None:
     )
     if after == before:
         raise InvalidInput("nothing to change", hint="Name a setting: hub campaigns edit --help")
+    _check_destinations(ctx, given["destinations"])
     labels = lambda: hub.detector().labels  # noqa: E731
     life.edit(hub.store, after, labels, SINKS)
     click.echo(f"Changed {name}. It counts after: hub campaigns commit {name!r}")
+
+
+def _check_destinations(ctx: Context, destinations: Iterable[str]) -> None:
+    """InvalidInput for one that makes no sense; one that lacks a setting may get it before it is needed."""
+    for each in destinations:
+        try:
+            check_destination(each, ctx.settings.sinks)
+        except NotSetUp as error:
+            say(f"note: {error.message}. {error.hint}")
 
 
 def _many(n: int, what: str) -> str:
@@ -183,12 +197,22 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         "control_accepted": state.control_accepted,
         "precision": state.precision,
         "control_precision": state.control_precision,
+        **_labelled(store.fates(name), name),
         "found_share": state.found_share(sum(c.collected for c in store.counts(name)), campaign.budget.control),
     }
     unsaid: tuple[Any, ...] = () if as_json else (None, [], "all", 0, 0.0)
     print_facts({key: value for key, value in facts.items() if value not in unsaid or key in _ALWAYS}, as_json=as_json)
     if newest and facts["uncommitted_changes"]:
         say(f"These are the settings as edited; version {newest.number} is in use. See: hub campaigns diff {name!r}")
+
+
+def _labelled(fates: Sequence[FateCount], name: str) -> dict[str, Any]:
+    """What people made of the pictures that were sent."""
+    all_cameras = overall(yields(fates), name)
+    if all_cameras is None:
+        return {}
+    decided = {"annotated_there": all_cameras.annotated, "deleted_there": all_cameras.deleted}
+    return {**decided, "precision_there": all_cameras.precision}
 
 
 _ALWAYS = ("processed", "collected", "threshold", "version")

@@ -15,6 +15,7 @@ from hub.app import Hub
 from hub.cli.context import Context, pass_context
 from hub.cli.output import say
 from hub.collector import Collector
+from hub.errands import running
 from hub.status_line import status_line
 from shared import log
 
@@ -45,7 +46,8 @@ def run_hub(ctx: Context) -> None:
     _allow_many_connections()
     with hub.single_collector():
         say_where_to_look(hub)
-        asyncio.run(_until_signalled(hub))
+        with running(hub.errands()):
+            asyncio.run(_until_signalled(hub))
     say("Stopped.")
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from hub.protocols import Sink
 from hub.sinks.folder import FolderSink
 from hub.sinks.options import SinkOptions
+from hub.sinks.webhook import WebhookSink
 from shared.errors import InvalidInput, NotFound
 
 
@@ -19,7 +20,7 @@ class SinkClass(Protocol):
 
     @staticmethod
     def check(options: SinkOptions, argument: str) -> None:
-        """InvalidInput, with what to do, where a destination can't work as it is set up."""
+        """NotSetUp, naming the setting, where one is missing; InvalidInput for an argument that makes no sense."""
 
     @staticmethod
     def open(options: SinkOptions, argument: str) -> Sink:
@@ -28,6 +29,7 @@ class SinkClass(Protocol):
 
 SINKS: Mapping[str, type[SinkClass]] = {
     FolderSink.name: FolderSink,
+    WebhookSink.name: WebhookSink,
 }
 
 LONGEST = 64
@@ -35,13 +37,13 @@ LONGEST = 64
 
 
 def open_sink(destination: str, options: SinkOptions) -> Sink:
-    """A destination by its name. InvalidInput when there is none of that kind, or it can't work as it is set up."""
+    """A destination by its name. InvalidInput when there is no such one, NotSetUp when it lacks a setting."""
     kind, argument = _parts(destination)
     return kind.open(options, argument)
 
 
 def check_destination(destination: str, options: SinkOptions) -> None:
-    """InvalidInput, with what to do, for a destination that can't work. Nothing is connected to."""
+    """InvalidInput and NotSetUp as in `open_sink`; nothing is opened."""
     kind, argument = _parts(destination)
     kind.check(options, argument)
 

@@ -247,6 +247,10 @@ class SqlStore:
         with self._database.reading() as connection:
             return outbox.health(connection)
 
+    def sink_counts(self) -> Mapping[tuple[str, DeliveryState], int]:
+        with self._database.reading() as connection:
+            return sent.by_sink(connection)
+
     # ── what became of deliveries ────────────────────────────────────────────────────────────────────
 
     def unread(self, sink_kind: str, *, read_before: float, limit: int) -> list[Delivery]:

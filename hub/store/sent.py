@@ -71,6 +71,13 @@ def unread(connection: sa.Connection, sink_kind: str, read_before: float, limit:
     )
 
 
+def by_sink(connection: sa.Connection) -> dict[tuple[str, DeliveryState], int]:
+    """How many deliveries of each destination are in which state."""
+    keys = (deliveries.c.sink, deliveries.c.state)
+    rows = connection.execute(sa.select(*keys, sa.func.count()).group_by(*keys))
+    return {(sink, DeliveryState(state)): count for sink, state, count in rows}
+
+
 def record(connection: sa.Connection, outcomes: Sequence[Outcome]) -> None:
     """What was read of deliveries."""
     if not outcomes:
