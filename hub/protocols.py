@@ -91,7 +91,8 @@ class Embedder(Protocol):
         """(n, dim) unit float32, a row per image; images may differ in size."""
 
     def nouns(self) -> Vectors:
-        """(n, dim) unit float32: nouns' texts, (0, dim) where text is not understood. Seconds for a text tower."""
+        """(n, dim) unit float32: nouns' texts, (0, dim) where text is not understood. The first time a minute for a
+        text tower; kept from then on."""
 
     def embed_text(self, texts: Sequence[str]) -> Vectors:
         """(n, dim) unit float32. ModelError, with what can be done, where text is not understood."""
@@ -243,6 +244,9 @@ class Store(Protocol):
         """Newest first; `before` is the id of the last sample of the page before."""
 
     def sample(self, sample_id: str) -> Sample: ...
+    def sample_id(self, beginning: str) -> str:
+        """The whole id of a sample, from as much of it as no other has. NotFound for none, InvalidInput for several."""
+
     def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int: ...
     def taken_by(self, campaign_id: int, *, limit: int) -> list[Sample]:
         """The newest samples of a campaign over all versions, newest first: what its budget must remember. Control

@@ -177,5 +177,3 @@ def _words(answer: Mapping[str, Any]) -> str:
 def _line(text: str) -> str:
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= LONGEST_WORDS else line[: LONGEST_WORDS - 1] + "…"
-
-

@@ -114,7 +114,9 @@ class _Stream(httpcore.NetworkStream):
     def close(self) -> None:
         self._stream.close()
 
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> "_Stream":
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> "_Stream":
         stream = self._stream.start_tls(ssl_context, server_hostname, self._bound.left(timeout))
         return _Stream(stream, self._bound)
 

@@ -161,7 +161,7 @@ class _Sync:
 
     def _update(self, group: Group, campaign: Campaign) -> str:
         name, had = campaign.name, self.store.seeds(campaign.name)
-        if campaign.version and not self._is_ours(campaign, had):
+        if not self._is_ours(campaign, had):
             raise InvalidInput(f"a campaign named {name!r} was made by hand")
         if campaign.state is CampaignState.ARCHIVED:
             return "unchanged"
@@ -179,7 +179,8 @@ class _Sync:
 
     def _is_ours(self, campaign: Campaign, seeds: Sequence[Seed]) -> bool:
         """Whether a sync made it: then it has, or its first version had, seeds from Roboflow."""
-        return any(map(_origin, seeds)) or any(map(_origin, self.store.versions(campaign.name)[0].seeds))
+        first = self.store.versions(campaign.name)[:1]
+        return any(map(_origin, [*seeds, *(seed for version in first for seed in version.seeds)]))
 
     def _bring_seeds(self, group: Group, had: Sequence[Seed]) -> None:
         """Add what is new and take away what is no longer tagged; a campaign is never left without any."""
@@ -196,8 +197,9 @@ class _Sync:
         added = _merged([seed for seed in had if seed.id not in untagged], [*renamed, *new])
         if added:
             self.store.add_seeds(name, added)
-        gone = set(untagged) - {seed.id for seed in added}
-        if gone and len(had) + len(added) > len(gone):
+        kept = {seed.id for seed in added}
+        gone = set(untagged) - kept
+        if gone and kept | (origins.keys() - gone):
             self.store.remove_seeds(name, sorted(gone))
 
     def _bring_settings(self, group: Group, campaign: Campaign) -> None:

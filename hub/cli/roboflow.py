@@ -58,9 +58,7 @@ def _say_report(report: SyncReport) -> None:
         for name in getattr(report, change):
             click.echo(f"{change:<12} {name}")
     if not any(getattr(report, change) for change in _CHANGES):
-        click.echo(
-            "No image of the project is tagged sample-more, sample-threshold:PERCENT and sample-tag:TAG."
-        )
+        click.echo("No image of the project is tagged sample-more, sample-threshold:PERCENT and sample-tag:TAG.")
     for image, what in report.problems:
         say(f"left out {image}: {what}")
 

@@ -1,5 +1,6 @@
 """`hub samples`: what was collected."""
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from hub.types import Sample, SampleStatus
 from shared.errors import InvalidInput
 
 _PAGE = 500
+UNASKED = 20
+"""So many samples are reviewed at once without a question."""
 
 
 @click.group()
@@ -85,7 +88,7 @@ def _chosen(ctx: Context, ids: tuple[str, ...], given: dict[str, Any]) -> list[s
     if ids:
         if narrowed or given["campaign"]:
             raise InvalidInput("give ids, or --campaign and what narrows it down, not both")
-        return list(ids)
+        return [ctx.hub.store.sample_id(each) for each in ids]
     if given["campaign"] is None:
         raise InvalidInput(
             "which samples?", hint="Give their ids (hub samples list), or --campaign NAME for all unsorted ones."
@@ -93,7 +96,10 @@ def _chosen(ctx: Context, ids: tuple[str, ...], given: dict[str, Any]) -> list[s
     low = given["above"] if given["above"] is not None else float("-inf")
     high = given["below"] if given["below"] is not None else float("inf")
     found = _samples(ctx, given["campaign"], given["camera"], given["status"], None)
-    return [sample.id for sample in found if low <= sample.score.value < high]
+    chosen = [sample.id for sample in found if low <= sample.score.value < high]
+    if len(chosen) > UNASKED and sys.stdin.isatty() and not given["yes"]:
+        click.confirm(f"{len(chosen):,} samples of {given['campaign']}. Go on?", abort=True, err=True)
+    return chosen
 
 
 def _review_options(command: Any) -> Any:
@@ -111,6 +117,7 @@ def _review_options(command: Any) -> Any:
                 show_default=True,
                 help="… that are this now.",
             ),
+            click.option("--yes", is_flag=True, help="Do not ask before many are changed."),
         )
     ):
         command = option(command)
@@ -150,7 +157,7 @@ def unsort(ctx: Context, /, ids: tuple[str, ...], **given: Any) -> None:
 @pass_context
 def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
     """Why a sample was taken: nearest seeds, its group of seeds, and how rare such a score is."""
-    found = explain(ctx.hub.store, sample_id)
+    found = explain(ctx.hub.store, ctx.hub.store.sample_id(sample_id))
     if as_json:
         print_json(asdict(found))
         return

@@ -5,7 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hub.models.prior import NOTHING, NOUNS
+from hub.models.nouns import noun_vectors
+from hub.models.prior import NOTHING
 from hub.models.text_bank import TextBank
 from hub.models.towers import ImageTower, TextTower
 from hub.models.vectors import model_version
@@ -65,16 +66,17 @@ class ClipEmbedder:
         return self._known or NOTHING
 
     def nouns(self) -> Vectors:
-        """(n, dim) unit float32: all that a bank knows. A text tower embeds those of prior.py, which takes seconds, and
-        only where the mean of texts is not known already."""
+        """(n, dim) unit float32: all that a bank knows. A text tower embeds those of nouns.py, once a model, which
+        takes a minute on a small machine."""
         return self._nouns
 
     @cached_property
     def _nouns(self) -> Vectors:
         if isinstance(self._text, TextBank):
             return self._text.vectors
-        wanted = self._text is not None and self._known is None
-        return self.embed_text([f"a {noun}" for noun in NOUNS] if wanted else [])
+        if self._text is None:
+            return np.zeros((0, self.dim), np.float32)
+        return noun_vectors(self._text.identity, self.embed_text)
 
     @cached_property
     def _text(self) -> TextSource | None:

@@ -79,6 +79,11 @@ class TextTower:
         self._output = _text_output(session)
         self._context = ids[0].shape[1] or CONTEXT
 
+    @property
+    def identity(self) -> str:
+        """Of its weights and of which of its outputs is taken."""
+        return f"{self._session.sha256} {self._session.outputs[self._output].name}"
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """(n, d) unit float32; a text that is too long is cut."""
         ids, mask = self._tokenizer(texts, self._context)

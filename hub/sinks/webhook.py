@@ -22,7 +22,7 @@ import httpx
 from hub.deliveries import Pace, Parcel
 from hub.sinks.facts import facts_of, hub_version, iso_time
 from hub.sinks.options import SinkOptions, WebhookOptions
-from shared.errors import DeliveryError, ImageError, InvalidInput, Paused, Refused, RetryLater
+from shared.errors import DeliveryError, ImageError, InvalidInput, NotSetUp, Paused, Refused, RetryLater
 from shared.image import image_facts
 from shared.retry_after import retry_after_s
 
@@ -58,7 +58,7 @@ class WebhookSink:
 
     @staticmethod
     def check(options: SinkOptions, argument: str) -> None:
-        """InvalidInput for an argument, a URL that is none, or a secret that can't be read."""
+        """NotSetUp without a URL; InvalidInput for an argument, a URL that is none, a secret that can't be read."""
         if argument:
             raise InvalidInput(
                 f"the webhook destination takes no {argument!r}", hint="Name it as: webhook; its URL is HUB_WEBHOOK_URL"
@@ -165,10 +165,10 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 
 
 def _checked_url(text: str) -> httpx.URL:
-    """InvalidInput, which does not quote it, unless it is an http(s) URL."""
+    """NotSetUp for none, InvalidInput, which does not quote it, unless it is an http(s) URL."""
     hint = "Set HUB_WEBHOOK_URL to an http(s) URL that samples are to be posted to."
     if not text:
-        raise InvalidInput("the webhook destination has no URL", hint=hint)
+        raise NotSetUp("the webhook destination has no URL", hint=hint)
     try:
         url = httpx.URL(text.strip())
     except httpx.InvalidURL:

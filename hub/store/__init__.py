@@ -162,6 +162,10 @@ class SqlStore:
         with self._database.reading() as connection:
             return collected.one(connection, sample_id)
 
+    def sample_id(self, beginning: str) -> str:
+        with self._database.reading() as connection:
+            return collected.full_id(connection, beginning)
+
     def review(self, sample_ids: Sequence[str], status: SampleStatus) -> int:
         with self._database.writing() as connection:
             return collected.review(connection, sample_ids, status)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 import sqlalchemy as sa
 
 from hub.store.statements import bump_revision, upsert
-from hub.store.tables import camera_health, cameras
+from hub.store.tables import camera_health, camera_memory, cameras
 from hub.types import Camera, CameraHealth
 from shared.errors import AlreadyExists, NotFound
 
@@ -27,8 +27,9 @@ def update(connection: sa.Connection, camera: Camera) -> None:
 
 
 def remove(connection: sa.Connection, name: str) -> None:
-    """NotFound when there is none of that name."""
+    """With what judging remembers of it. NotFound when there is none of that name."""
     _must_exist(connection, name)
+    connection.execute(camera_memory.delete().where(camera_memory.c.camera == name))
     connection.execute(cameras.delete().where(cameras.c.name == name))
     bump_revision(connection)
 

@@ -13,7 +13,7 @@ from hub.store.judged import count, forget_frames
 from hub.store.statements import chunks, insert, insert_new
 from hub.store.tables import campaigns, counts, deliveries, elements, held, samples, seeds, version_seeds
 from hub.types import Batch, Counts, Observation, Sample, SampleStatus
-from shared.errors import NotFound, StoreError
+from shared.errors import InvalidInput, NotFound, StoreError
 
 
 def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
@@ -127,6 +127,17 @@ def one(connection: sa.Connection, sample_id: str) -> Sample:
     if row is None:
         raise NotFound("sample", sample_id, hint="List them: hub samples list")
     return sample_of(row)
+
+
+def full_id(connection: sa.Connection, beginning: str) -> str:
+    """The id that begins so. NotFound for none, InvalidInput for several."""
+    beginning_so = samples.c.id.startswith(beginning, autoescape=True)
+    found = list(connection.scalars(sa.select(samples.c.id).where(beginning_so).order_by(samples.c.id).limit(2)))
+    if not found:
+        raise NotFound("sample", beginning, hint="List them: hub samples list")
+    if len(found) > 1:
+        raise InvalidInput(f"several samples begin with {beginning!r}", hint="Give more of its id.")
+    return str(found[0])
 
 
 def review(connection: sa.Connection, sample_ids: Sequence[str], status: SampleStatus) -> int:

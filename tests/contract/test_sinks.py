@@ -3,13 +3,15 @@
 import pytest
 
 from hub.sinks import SINKS, open_sink
-from hub.sinks.options import SinkOptions
+from hub.sinks.options import SinkOptions, WebhookOptions
 from tests.hub.delivering import parcel, picture
+from tests.hub.sinks.receiver import receiving
 
 
 @pytest.fixture(params=sorted(SINKS))
 def sink(request, tmp_path):
-    return open_sink(request.param, SinkOptions(tmp_path))
+    with receiving() as receiver:
+        yield open_sink(request.param, SinkOptions(tmp_path, webhook=WebhookOptions(receiver.url)))
 
 
 def test_it_goes_by_the_name_that_it_stands_under():

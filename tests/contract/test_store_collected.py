@@ -9,7 +9,7 @@ import pytest
 from hub.store import open_store
 from hub.triggers.similarity import Similarity
 from hub.types import Batch, Counts, ElementKind, Held, Linked, SampleStatus, Score, Stage
-from shared.errors import NotFound, StoreError
+from shared.errors import InvalidInput, NotFound, StoreError
 from tests.contract.storing import active, add_campaign, at_once, frames, judged, sample, write
 from tests.hub.making import seed, unit
 
@@ -47,6 +47,18 @@ def test_samples_come_newest_first_page_by_page(store):
     assert pages == [[6, 5, 4], [3, 2, 1], [0]]
     assert [s.taken_at for s in store.taken_by(1, limit=2)] == [106, 105]
     assert store.collected(1) == 7
+
+
+def test_a_sample_is_known_by_the_beginning_of_its_id(store):
+    made = active(store)
+    one, other = (s.id for s in write(store, made, 2))
+    shared = next(i for i in range(len(one)) if one[i] != other[i])
+    assert store.sample_id(one) == store.sample_id(one[: shared + 1]) == one
+    with pytest.raises(InvalidInput, match="several"):
+        store.sample_id(one[:shared])
+    for unknown in ("1:nothing", "%", "_"):
+        with pytest.raises(NotFound):
+            store.sample_id(unknown)
 
 
 def test_reviews_are_kept_and_found(store):

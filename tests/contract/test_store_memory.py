@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hub.store import open_store
-from hub.types import Remembered, Tally
+from hub.types import Camera, Remembered, Tally
 from shared.errors import InvalidInput, StoreError
 from tests.contract.storing import add_campaign
 
@@ -65,3 +65,12 @@ def test_what_is_no_plain_value_is_refused_and_nothing_is_replaced(store):
 def test_memory_of_no_campaign_is_an_error_of_ours(store):
     with pytest.raises(StoreError):
         store.remember([Remembered(99, "porch", {})])
+
+
+def test_a_camera_that_is_removed_is_forgotten(store):
+    made = add_campaign(store)
+    for name in ("porch", "yard"):
+        store.add_camera(Camera(name, f"http://{name}"))
+    store.remember([Remembered(made.id, "porch", _STATE), Remembered(made.id, "yard", _STATE)])
+    store.remove_camera("porch")
+    assert [row.camera for row in store.remembered(made.id)] == ["yard"]

@@ -6,16 +6,15 @@ import hmac
 import json
 import logging
 import socket
-import ssl
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.utils import formatdate
 
 import pytest
 
 from hub.sinks import check_destination, open_sink
 from hub.sinks.options import SinkOptions, WebhookOptions
-from hub.sinks.webhook import LONGEST_WORDS, WebhookSink
+from hub.sinks.webhook import LONGEST_WORDS, WebhookSink, signature, signing_key
 from shared import log
 from shared.errors import DeliveryError, InvalidInput, Paused, Refused, RetryLater
 from tests.hub.delivering import parcel, picture
@@ -75,8 +74,6 @@ def test_the_signature_is_the_one_that_the_specification_asks_for(receiver, secr
 
 
 def test_the_signature_of_the_specifications_own_example(receiver):
-    from hub.sinks.webhook import signature, signing_key
-
     made = signature(signing_key(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
@@ -206,8 +203,6 @@ def test_a_receiver_that_does_not_read_is_given_up():
 
 
 def test_bytes_that_are_no_picture_are_refused(receiver):
-    from dataclasses import replace
-
     with pytest.raises(Refused, match="damaged"):
         _sink(receiver).send(replace(parcel(), picture=b"<html>"))
 
@@ -215,7 +210,9 @@ def test_bytes_that_are_no_picture_are_refused(receiver):
 # ── settings and secrets ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("url", ["", "example.com/x-s3cret", "ftp://s3cret.example", "http://", "http://a:s3cret/", "/"])
+@pytest.mark.parametrize(
+    "url", ["", "example.com/x-s3cret", "ftp://s3cret.example", "http://", "http://a:s3cret/", "/"]
+)
 def test_a_url_that_is_none_is_said_without_quoting_it(tmp_path, url):
     with pytest.raises(InvalidInput) as caught:
         check_destination("webhook", SinkOptions(tmp_path, webhook=WebhookOptions(url)))
