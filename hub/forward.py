@@ -5,6 +5,7 @@ the delivery is tried again; destinations recognise a sample they have. Each des
 slow one holds up no other, and a breaker, so one that is away costs nothing and its backlog stays due.
 """
 
+import hashlib
 import logging
 import queue
 import threading
@@ -15,9 +16,15 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from hub.breaker import Breaker, Tokens, bounded
-from hub.deliveries import Delivery, DeliveryState, Pace, Parcel, SinkHealth
+from hub.deliveries import Delivery, DeliveryState, Pace, Parcel, SinkHealth, SinkState
 from hub.protocols import Blobs, Redact, Sink, Store
+from hub.types import Sample
 from shared.errors import (
+    BowerbirdError,
+    ImageError,
+    InvalidInput,
+    ModelError,
+    NotFound,
     Paused,
     Refused,
     RetryLater,
@@ -33,18 +40,18 @@ BACKOFF = Backoff(base_s=2.0, cap_s=3600.0)
 WORDS = 1000
 """Characters that are kept of what a destination says."""
 
-SLACK_S = 15.0
-"""What a claim holds beside the time-outs: for the database, and for clocks that differ."""
+SLACK_S = 5.0
+"""What a claim holds beside the time-outs, for the database."""
 
 NEWEST_SHARE = 4
 """One claim in so many takes the newest samples, the others those due longest: a backlog does not starve what is new,
 nor the other way round."""
 
-OPENING_S = 30.0
-"""How long a destination that could not be opened is left before the next try."""
-
 LOOK_S = 1.0
 """How often to look for new destinations, and whether a person asks for a try of one at rest."""
+
+OPENING_S = 30.0
+"""How long a destination that could not be opened is left before the next try."""
 
 FLUSH_S = 2.0
 FLUSH_SHARE = 0.05
@@ -159,6 +166,7 @@ class Parts:
     random: Callable[[], float]
     monotonic: Callable[[], float]
     redact: Redact | None
+    slack_s: float
 
 
 class Forwarder:
@@ -178,20 +186,25 @@ class Forwarder:
         random: Callable[[], float],
         redact: Redact | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        slack_s: float = SLACK_S,
     ) -> None:
-        self._parts = Parts(store, blobs, open, clock, random, monotonic, redact)
+        self._parts = Parts(store, blobs, open, clock, random, monotonic, redact, slack_s)
         self._lanes: dict[str, _Lane] = {}
         self._problem = ""
 
     def run(self, stop: threading.Event) -> None:
         """Drain, and wait for more, until `stop` is set; then drain what is due, and be back within ten seconds.
 
-        A try that takes longer is left behind; its claim runs out, and it is tried again some day."""
+        A try that takes longer is left behind: its claim runs out, and it is tried again some day.
+        """
         threads: list[threading.Thread] = []
-        while not stop.is_set():
+        while True:
+            stopping = stop.is_set()
             for lane in self._new_lanes_safely():
                 threads.append(threading.Thread(target=lane.run, args=(stop,), name=f"to {lane.name}", daemon=True))
                 threads[-1].start()
+            if stopping:
+                break
             stop.wait(LOOK_S)
         give_up_at = time.monotonic() + STOP_S
         for thread in threads:
@@ -203,9 +216,14 @@ class Forwarder:
         return sum((lane.drain() for lane in self._lanes.values()), Drained())
 
     def _new_lanes(self) -> list["_Lane"]:
-        names = [name for name in self._parts.store.waiting_sinks() if name not in self._lanes]
-        new = {name: _Lane(name, self._parts) for name in names}
+        """Lanes to destinations for which something waits; at first to all that ever were, to finish what a process
+        that was killed may have left there."""
+        waiting = self._parts.store.waiting_sinks()
+        names = {*waiting, *(self._parts.store.sink_health() if not self._lanes else ())} - self._lanes.keys()
+        new = {name: _Lane(name, self._parts) for name in sorted(names)}
         self._lanes.update(new)
+        for name in waiting:
+            self._lanes[name].needed = True
         return list(new.values())
 
     def _new_lanes_safely(self) -> list["_Lane"]:
@@ -225,27 +243,31 @@ class Forwarder:
 
 @dataclass(frozen=True)
 class _Job:
-    """A delivery that is ours until then. round: rests of the destination there were when it was handed out."""
+    """A delivery that is ours until then. round: how often the destination had gone to rest when it was handed out.
+    probe: whether it is to find out how the destination does."""
 
     delivery: Delivery
     until: float
     round: int = 0
+    probe: bool = False
 
 
 class _Lane:
-    """The way to one destination. Its thread alone claims, settles and judges how the destination does; workers send.
+    """The way to one destination. Its own thread claims, settles, and judges how the destination does; workers only
+    send, so that whatever the database does, no two of them wait for each other.
 
-    ready: claimed, and not handed out. under way: ids of what workers have.
+    needed: whether something waits for the destination.
     """
 
     def __init__(self, name: str, parts: Parts) -> None:
         self.name = name
+        self.needed = False
         self._parts = parts
         self._sink: Sink | None = None
         self._pace = Pace()
         self._tokens: Tokens | None = None
         self._breaker = Breaker(SinkHealth(name))
-        self._begun = False
+        self._begun = self._opened_late = False
         self._recorded = True
         self._round = 0
         self._ready: deque[_Job] = deque()
@@ -255,23 +277,25 @@ class _Lane:
         self._ended: queue.SimpleQueue[tuple[_Job, Tried]] = queue.SimpleQueue()
         self._workers = 0
         self._claims = 0
-        self._claim_at = self._look_at = self._flush_at = float("-inf")
+        self._idle = False
+        self._claim_at = self._look_at = self._flushed_at = float("-inf")
+        self._flush_wait_s = 0.0
         self._unflushed = True  # a crash may have left something
         self._flush_failed = False
         self._problem = ""
 
     def run(self, stop: threading.Event) -> None:
-        """Until `stop` is set; then what is due, for LAST_S at most."""
+        """Until `stop` is set; then what is due, for LAST_S at most, and what is under way, until STOP_S."""
         while not stop.is_set():
             self._safely(lambda: self._turn(IDLE_S), stop)
         began = time.monotonic()
-        self._claim_at = float("-inf")
-        while time.monotonic() < began + LAST_S and self._safely(lambda: self._turn(0.1), stop) is not None:
-            if self._is_done():
+        self._claim_at, self._idle = float("-inf"), False
+        while not self._is_done() and time.monotonic() < began + LAST_S:
+            if not self._safely(lambda: self._turn(0.1), stop):
                 break
         self._safely(self._give_back, stop)
         while self._under_way and time.monotonic() < began + STOP_S:
-            self._safely(lambda: self._collect(0.1), stop)
+            self._safely(lambda: self._collect(0.1, hand_out=False), stop)
         if not self._under_way:
             self._safely(self._flush, stop)
         self._dismiss()
@@ -279,11 +303,305 @@ class _Lane:
     def drain(self) -> Drained:
         """Try everything that is due now."""
         total = Drained()
-        self._claim_at = self._look_at = float("-inf")
-        while True:
-            total += self._turn(0.1, flush=False)
-            if self._is_done():
-                break
-        self._flush()
+        self._claim_at, self._look_at, self._idle = float("-inf"), float("-inf"), False
+        while not self._is_done():
+            total += self._turn(0.1)
+        if not self._rests():
+            self._flush()
         self._dismiss()
         return total
+
+    def _is_done(self) -> bool:
+        return self._idle and not (self._ready or self._under_way or self._unsettled)
+
+    def _safely(self, call: Callable[[], object], stop: threading.Event) -> bool:
+        """The edge of a lane's thread: whatever goes wrong is said, and tried again after a while."""
+        try:
+            call()
+        except StoreError as error:
+            if error.message != self._problem:
+                _log.error("%s", error.message, extra={"sink": self.name})
+            self._problem = error.message
+            stop.wait(IDLE_S)
+            return False
+        except Exception:  # noqa: BLE001  # a lane that ends silently would lose its destination
+            _log.exception("forwarding failed unexpectedly", extra={"sink": self.name})
+            stop.wait(TROUBLE_S)
+            return False
+        self._problem = ""
+        return True
+
+    def _turn(self, wait_s: float) -> Drained:
+        """Hand out what there is, and take in what ended; wait for that so long. StoreError when the database can't
+        be used."""
+        if not self._begun:
+            self._begin()
+        self._write_down()
+        if self._rests():
+            self._give_back()
+            self._look()
+        if self._sink is None and not self._rests():
+            self._open()
+        self._claim()
+        self._hand_out()
+        done = self._collect(wait_s)
+        if self._may_flush():
+            self._flush()
+        return done
+
+    # ── the destination ──────────────────────────────────────────────────────────────────────────────
+
+    def _begin(self) -> None:
+        """Go by what was known of the destination before this process."""
+        health = self._parts.store.sink_health().get(self.name)
+        if health is not None:
+            self._breaker = Breaker.recorded(health, self._parts.clock())
+        else:
+            self._breaker, self._recorded = Breaker(SinkHealth(self.name, since=self._parts.clock())), False
+        self._open()
+        self._begun = True
+
+    def _open(self) -> None:
+        try:
+            self._sink = self._parts.open(self.name)
+        except InvalidInput as error:
+            self._opened_late = True
+            if self.needed:
+                why = _words(f"{error.message} {error.hint}".strip())
+                now = self._parts.clock()
+                self._judge(self._breaker.paused(why, now, self._parts.random, rest_s=OPENING_S))
+            self._idle = True
+            return
+        self._pace = self._sink.pace
+        if self._pace.rate is not None:
+            self._tokens = Tokens(self._pace.rate, self._parts.monotonic())
+        if self._opened_late:
+            self._judge(self._breaker.worked(self._parts.clock()))
+
+    def _rests(self) -> bool:
+        return self._breaker.is_resting(self._parts.clock())
+
+    def _look(self) -> None:
+        """Whether a person, or another process, wants a destination at rest to be tried at once."""
+        if self._parts.monotonic() < self._look_at:
+            return
+        self._look_at = self._parts.monotonic() + LOOK_S
+        recorded = self._parts.store.sink_health().get(self.name)
+        if recorded is not None and recorded.until <= self._parts.clock():
+            self._breaker = self._breaker.roused()
+
+    def _learn(self, job: _Job, tried: Tried) -> None:
+        """What a try says of the destination. One that began before a rest says nothing new of what comes after."""
+        now, random, is_news = self._parts.clock(), self._parts.random, job.round == self._round
+        if tried.says is Says.WORKS and is_news:
+            self._judge(self._breaker.worked(now))
+        elif tried.says is Says.TROUBLED and is_news:
+            self._judge(self._breaker.troubled(tried.reason, now, random, tried.after_s))
+        elif tried.says is Says.UNUSABLE and (is_news or self._breaker.health.state is not SinkState.PAUSED):
+            self._judge(self._breaker.paused(tried.reason, now, random))
+
+    def _judge(self, now: Breaker) -> None:
+        before, self._breaker = self._breaker.health, now
+        if now.health == before:
+            return
+        self._recorded = False
+        self._round += not now.is_open
+        if now.health.state is before.state:
+            return
+        about = {"sink": self.name}
+        if now.is_open:
+            _log.info("works again", extra=about)
+        elif now.health.state is SinkState.PAUSED:
+            _log.error("paused, and nothing is lost: %s", now.health.reason, extra=about)
+        else:
+            _log.warning("rests for %.0f s: %s", now.rest_s, now.health.reason, extra=about)
+
+    # ── deliveries ───────────────────────────────────────────────────────────────────────────────────
+
+    def _claim(self) -> None:
+        """Claim what will soon be worked on."""
+        if self._sink is None or self._rests():
+            self._idle = True
+            return
+        limit = self._room()
+        if limit < 1 or self._parts.monotonic() < self._claim_at:
+            return
+        self._claims += 1
+        lease_s, now = 3 * self._pace.timeout_s + self._parts.slack_s, self._parts.clock()
+        newest_first = self._claims % NEWEST_SHARE == 0
+        claimed = self._parts.store.claim(self.name, now=now, lease_s=lease_s, limit=limit, newest_first=newest_first)
+        # A try that hangs for longer than its claim is not begun twice.
+        self._ready += [_Job(each, now + lease_s) for each in claimed if each.id not in self._under_way]
+        self._idle = len(claimed) < limit
+        if self._idle:
+            self._claim_at = self._parts.monotonic() + IDLE_S
+
+    def _room(self) -> int:
+        """How many deliveries to claim: one for every worker, and as many for when these are done."""
+        if not self._breaker.is_open:
+            return int(not self._ready and self._is_free())
+        abreast, ready = self._pace.abreast, len(self._ready)
+        room = 2 * abreast - len(self._under_way) - ready if ready <= abreast // 2 else 0
+        return room if self._tokens is None else min(room, self._allowed() - ready)
+
+    def _allowed(self) -> int:
+        """How many the destination's rate allows now."""
+        if self._tokens is None:
+            return self._pace.abreast
+        self._tokens = self._tokens.later(self._parts.monotonic())
+        return int(self._tokens.held + 1e-6)
+
+    def _is_free(self) -> bool:
+        """Whether another may be handed out: as long as it is not known that the destination works, one at a time."""
+        if self._rests() or len(self._under_way) >= self._pace.abreast:
+            return False
+        return self._breaker.is_open or all(job.round != self._round for job in self._under_way.values())
+
+    def _hand_out(self) -> None:
+        while self._ready and self._is_free() and self._allowed() > 0:
+            job = self._ready.popleft()
+            if self._parts.clock() + self._pace.timeout_s > job.until:
+                continue  # too late: somebody else may have it before we are done
+            if self._tokens is not None:
+                self._tokens = self._tokens.take()
+            self._under_way[job.delivery.id] = job = replace(job, round=self._round, probe=not self._breaker.is_open)
+            if self._workers < len(self._under_way):
+                self._workers += 1
+                name = f"to {self.name} {self._workers}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+            self._jobs.put(job)
+
+    def _collect(self, wait_s: float, *, hand_out: bool = True) -> Drained:
+        """Take in what ended, wait for the first so long, and keep the workers busy meanwhile."""
+        total = Drained()
+        try:
+            job, tried = self._ended.get(timeout=self._patience_s(wait_s))
+            while True:
+                total += self._end(job, tried)
+                if hand_out:
+                    self._hand_out()
+                job, tried = self._ended.get_nowait()
+        except queue.Empty:
+            self._write_down()
+        return total
+
+    def _patience_s(self, wait_s: float) -> float:
+        """How long to wait for something to end, when there is something else to do, too."""
+        if not self._under_way and self._is_done() and wait_s < IDLE_S:
+            return 0.0
+        if self._rests():
+            return min(wait_s, max(0.01, self._breaker.health.until - self._parts.clock()))
+        if self._tokens is not None and not self._idle:
+            return min(wait_s, max(0.001, self._tokens.wait_s))
+        return wait_s
+
+    def _end(self, job: _Job, tried: Tried) -> Drained:
+        del self._under_way[job.delivery.id]
+        self._unflushed = True
+        self._learn(job, tried)
+        ended = tried.delivery
+        if tried.says is Says.UNUSABLE or (tried.says is Says.TROUBLED and job.probe):
+            # It says nothing of the sample. It goes behind the others, should it be to blame all the same.
+            ended = replace(ended, attempts=job.delivery.attempts, due_at=self._breaker.health.until)
+        elif ended.state is not DeliveryState.SENT:
+            level = logging.INFO if tried.says is Says.TROUBLED else logging.WARNING
+            about = {"sink": self.name, "frame": ended.sample_id.partition(":")[2]}
+            _log.log(level, "not delivered (%s): %s", ended.state, ended.error, extra=about)
+        self._unsettled.append(ended)
+        sent, parked = ended.state is DeliveryState.SENT, ended.state is DeliveryState.PARKED
+        return Drained(int(sent), int(not sent and not parked), int(parked))
+
+    def _write_down(self) -> None:
+        """Settle what ended, and record how the destination does; what can't be is kept for the next time."""
+        while self._unsettled:
+            self._parts.store.settle(self._unsettled[0])
+            self._unsettled.popleft()
+        if not self._recorded:
+            self._parts.store.record_sink_health(self._breaker.health)
+            self._recorded = True
+
+    def _give_back(self) -> None:
+        """What is claimed and not begun is anybody's again."""
+        while self._ready:
+            if self._parts.clock() < self._ready[0].until:
+                self._parts.store.settle(self._ready[0].delivery)
+            self._ready.popleft()
+
+    # ── what is done once for many ───────────────────────────────────────────────────────────────────
+
+    def _may_flush(self) -> bool:
+        # A clock that was set back must not put it off.
+        if 0 <= self._parts.clock() - self._flushed_at < self._flush_wait_s or self._rests():
+            return False
+        return self._breaker.is_open or self._flush_failed
+
+    def _flush(self) -> None:
+        """Let the destination finish what it does once for many samples."""
+        if not self._unflushed or self._sink is None:
+            return
+        began, now = self._parts.monotonic(), self._parts.clock()
+        try:
+            self._sink.flush()
+        except Paused as error:
+            self._flush_failed = True
+            why = _words(f"{error.message} {error.hint}".strip())
+            self._judge(self._breaker.paused(why, now, self._parts.random))
+            return
+        if self._flush_failed:
+            self._flush_failed = False
+            self._judge(self._breaker.worked(now))
+        self._unflushed = False
+        self._flushed_at = self._parts.clock()
+        self._flush_wait_s = max(FLUSH_S, (self._parts.monotonic() - began) / FLUSH_SHARE)
+
+    # ── workers ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                tried = self._try(job.delivery)
+            except Exception as error:  # noqa: BLE001  # the edge of a thread: one mistake must not end the others
+                _log.exception("a delivery failed unexpectedly", extra={"sink": self.name})
+                tried = Tried(self._later(job.delivery, f"{type(error).__name__}: {error}"))
+            self._ended.put((job, tried))
+
+    def _dismiss(self) -> None:
+        for _ in range(self._workers):
+            self._jobs.put(None)
+        self._workers = 0
+
+    def _try(self, delivery: Delivery) -> Tried:
+        parts, sink = self._parts, self._sink
+        assert sink is not None, "nothing is claimed for a destination that is not open"
+        try:
+            sample = parts.store.sample(delivery.sample_id)
+            delivery, picture = self._picture(delivery, sample, leaves=sink.leaves)
+            why = parts.store.provenance(sample.id)
+        except (NotFound, ImageError) as error:
+            return Tried(_parked(delivery, error.message, parts.clock()))
+        except ModelError as error:
+            later = self._later(delivery, error.message)
+            return Tried(later, Says.TROUBLED, later.error)
+        except BowerbirdError as error:
+            return Tried(self._later(delivery, error.message))
+        parcel = Parcel(sample, picture, why, delivery.redaction, delivery.remote_id)
+        return attempt(delivery, parcel, sink, clock=parts.clock, random=parts.random)
+
+    def _later(self, delivery: Delivery, why: str) -> Delivery:
+        return _later(delivery, why, self._parts.clock(), self._parts.random)
+
+    def _picture(self, delivery: Delivery, sample: Sample, *, leaves: bool) -> tuple[Delivery, bytes]:
+        """The bytes to send, and the delivery as it is known now. What was made unrecognisable once is stored before
+        it is sent, so that every try sends the same bytes, and a destination knows what it has."""
+        parts = self._parts
+        if delivery.picture:
+            return delivery, parts.blobs.get(delivery.picture)
+        picture = parts.blobs.get(sample.frame_id)
+        redacted = parts.redact(sample, picture) if parts.redact is not None and leaves else None
+        if redacted is None:
+            return delivery, picture
+        key = hashlib.blake2b(redacted.picture, digest_size=16).hexdigest()
+        parts.blobs.put(key, redacted.picture)
+        noted = replace(delivery, picture=key, redaction=redacted.what)
+        parts.store.note(noted)
+        return noted, redacted.picture

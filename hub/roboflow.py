@@ -2,10 +2,10 @@
 was compared with what Roboflow's own Python client asks."""
 
 import json
-import mimetypes
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -102,7 +102,7 @@ class Roboflow:
         fields = {"name": name, "split": split}
         if metadata is not None:
             fields["metadata"] = json.dumps(metadata)
-        kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = "image/png" if name.endswith(".png") else "image/jpeg"
         answer = self._json(
             "POST",
             f"/dataset/{_part(project)}/upload",
@@ -130,7 +130,7 @@ class Roboflow:
         if "already annotated" in str(done.get("error", "")).lower():
             return
         if done.get("error") or not done.get("success"):
-            raise self._scrubbed(unsuccessful(done))
+            raise unsuccessful(done)
 
     def add_tags(self, project: str, image_id: str, tags: Sequence[str]) -> None:
         """Tag an image; tags that it has are fine. A tag belongs to the image in whichever project of the workspace."""
@@ -150,9 +150,8 @@ class Roboflow:
         seen: set[str] = set()
         offset = 0
         while True:
-            page = self._page(
-                project, {"offset": offset, "limit": PAGE, **({"tag": tag} if tag else {}), "fields": asked}
-            )
+            query = {"offset": offset, "limit": PAGE, "batch": False, **({"tag": tag} if tag else {}), "fields": asked}
+            page = self._page(project, query)
             found = [remote_image(each) for each in page if isinstance(each, dict)]
             # What is added while we read moves the rest on to the next page.
             fresh = [image for image in found if image.id not in seen]
@@ -182,7 +181,7 @@ class Roboflow:
             raise Refused("Roboflow gave no address of the image's bytes")
         answer = self._sent("GET", str(parts), signed=False, most=PICTURE_BYTES)
         if answer.status != 200:
-            raise self._scrubbed(failure(answer.status, answer.headers, answer.body, now=time.time()))
+            raise failure(answer.status, answer.headers, answer.body, now=time.time())
         return answer.body
 
     def batch_sizes(self, project: str) -> Mapping[str, int]:
@@ -238,11 +237,13 @@ class Roboflow:
         if answer.status == 404 and missing is not None:
             raise missing
         if answer.status != 200:
-            raise self._scrubbed(failure(answer.status, answer.headers, answer.body, now=time.time()))
+            raise failure(answer.status, answer.headers, answer.body, now=time.time())
         return parsed(answer.body)
 
     def _ask(self, method: str, path: str, *, most: int = _MOST, **body: Any) -> Answer:
-        return self._sent(method, self._url + path, most=most, **body)
+        answer = self._sent(method, self._url + path, most=most, **body)
+        # A server may quote what it was asked. (A key shorter than that is none.)
+        return replace(answer, body=answer.body.replace(self._key.encode(), b"***")) if len(self._key) > 7 else answer
 
     def _sent(self, method: str, url: str, **more: Any) -> Answer:
         try:
@@ -252,16 +253,7 @@ class Roboflow:
         except TooLarge:
             raise RetryLater("Roboflow's answer is larger than any of its kind") from None
         except (httpx.HTTPError, httpx.InvalidURL, httpcore.NetworkError, httpcore.ProtocolError, OSError) as error:
-            raise RetryLater(f"Roboflow can't be reached: {self._clean(str(error) or type(error).__name__)}") from None
-
-    def _clean(self, text: str) -> str:
-        """A server may quote what it was asked."""
-        return text.replace(self._key, "***") if self._key else text
-
-    def _scrubbed(self, error: DeliveryError) -> DeliveryError:
-        error.message = self._clean(error.message)
-        error.args = (error.message,)
-        return error
+            raise RetryLater(f"Roboflow can't be reached: {str(error) or type(error).__name__}") from None
 
 
 def _part(text: str) -> str:

@@ -1,20 +1,20 @@
 """What Roboflow's answers mean: an outcome, words for a person, or the values in them. Pure."""
 
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from shared.errors import DeliveryError, Paused, Refused, RetryLater
+from shared.retry_after import retry_after_s
 
 LONGEST_WORDS = 300
 _TAG = re.compile(r"[^A-Za-z0-9\-_:/.\[\]<>{}@]")
 _BAD_IMAGE = re.compile(
-    r"(?i)invalid\W*image|unsupported|corrupt|not an image|(could|can)(n't| not) (be )?(read|decode|process|open)|too large"
+    r"(?i)invalid\W*image|unsupported|corrupt|not an image|too large"
+    r"|(could|can)(n't| ?not) (be )?(read|decode|process|open)"
 )
 _KEY_HELP = "Set ROBOFLOW_KEY to a private key of the workspace (Settings → API keys in Roboflow)."
 _PAUSED = {
@@ -71,7 +71,7 @@ def failure(status: int, headers: Mapping[str, str], body: bytes, *, now: float)
         return Paused(_PAUSED[status].format(said))
     if 400 <= status < 500 and status not in (408, 425, 429):
         return Refused(said)
-    return RetryLater(f"Roboflow answered {status}: {said}", after_s=retry_after(headers.get("Retry-After", ""), now))
+    return RetryLater(f"Roboflow answered {status}: {said}", after_s=retry_after_s(headers.get("Retry-After"), now))
 
 
 def unsuccessful(answer: Mapping[str, Any]) -> DeliveryError:
@@ -105,19 +105,6 @@ def words(body: bytes) -> str:
     except (ValueError, RecursionError):
         return _line(re.sub(r"(?is)<(style|script).*?</\1>|<[^>]*>", " ", body[:10_000].decode(errors="replace")))
     return _words(answer) if isinstance(answer, dict) else _line(str(answer))
-
-
-def retry_after(value: str, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for, given as seconds or as a date; None for neither.
-    Source: RFC 9110, section 10.2.3. now: Unix seconds."""
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = parsedate_to_datetime(value).timestamp() - now
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
 
 
 def uploaded(answer: Mapping[str, Any]) -> Uploaded:

@@ -155,7 +155,8 @@ class _Sync:
             destinations=(self.destination,),
             tags=(group.tag,),
         )
-        life.create(self.store, draft, seeds, known_labels=lambda: (), sinks=draft.destinations, now=self.now)
+        kind = self.destination.partition(":")[0]
+        life.create(self.store, draft, seeds, known_labels=lambda: (), sinks=(kind,), now=self.now)
         life.activate(self.store, self.blobs, draft.name, self.embedder, now=self.now)
         return "created"
 

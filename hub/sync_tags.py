@@ -7,6 +7,7 @@ is at least 0.80, tagged `forklift`. It may carry several `sample-tag:…`.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from hub.roboflow import RemoteImage
@@ -18,8 +19,7 @@ _ORIGIN = re.compile(r"(?P<untagged>untagged )?roboflow:(?P<ids>[^ ]+) (?P<file>
 _LONGEST_NAME = 200
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """What is wrong with an image's tags, or why it could not be had. image: its name."""
 
     image: str
@@ -117,7 +117,7 @@ class Origin:
     @property
     def seed_name(self) -> str:
         """As a seed's name, from which `origin_of` reads it again."""
-        ids = ",".join(quote(each, safe="") for each in self.ids)
+        ids = ",".join(quote(each, safe="", errors="replace") for each in self.ids)
         return f"{'' if self.tagged else 'untagged '}roboflow:{ids} {self.file[:_LONGEST_NAME]}"
 
 

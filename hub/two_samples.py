@@ -1,9 +1,9 @@
 """Whether two sets of correlated vectors are of one distribution, and how far apart they are. Pure.
 
-Frames of a camera taken one after the other show nearly the same, so that counting each as independent makes every
-change look significant. Here the unit is the block: the frames of one camera in one hour, or day. Blocks are what is
-resampled, permuted, and what the variance of a mean is told from. Cameras may be strata: each is compared with itself,
-and counts on both sides for its share of the first side.
+Frames taken one after the other show nearly the same, and cameras at one place share the light, so that counting each
+frame as independent makes every change look significant. Here the unit is the stretch of time: all that all cameras
+took in, say, three days. Stretches are what is resampled and permuted, and what the variance of a mean is told from.
+Cameras are strata: each is compared with itself, and counts on both sides for its share of the first side.
 """
 
 from dataclasses import dataclass
@@ -13,31 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Index = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Grouped:
-    """Vectors of two sides in blocks, the blocks in strata.
+    """Vectors of two sides in cells, a cell being what a stratum shows in a stretch.
 
-    vectors: (n, d) unit. block: (n,) int, the block of each vector, 0 … B − 1. now: (B,) bool, whether a block is of
-    the first side. stratum: (B,) int, 0 … S − 1; each has two blocks or more on either side.
+    vectors: (n, d) unit. cell: (n,) the cell of each vector, 0 … C − 1. stratum: (C,) 0 … S − 1, each with cells on
+    both sides. stretch: (C,) 0 … K − 1. now: (K,) whether a stretch is of the first side; two or more are on either.
     """
 
     vectors: NDArray[Any]
-    block: NDArray[np.int64]
-    now: NDArray[np.bool_]
-    stratum: NDArray[np.int64]
+    cell: Index
+    stratum: Index
+    stretch: Index
+    now: Flags
 
     @property
     def size(self) -> Array:
-        """(B,) vectors in each block."""
-        return np.bincount(self.block, minlength=len(self.now)).astype(np.float64)
+        """(C,) vectors in each cell."""
+        counts: Array = np.bincount(self.cell, minlength=len(self.stratum)).astype(np.float64)
+        return counts
+
+    @property
+    def in_stratum(self) -> Array:
+        """(C, S) 1 where a cell is of a stratum."""
+        one: Array = (self.stratum[:, None] == np.arange(self.stratum.max() + 1)).astype(np.float64)
+        return one
 
     @property
     def share(self) -> Array:
         """(S,) each stratum's part of the vectors of the first side."""
-        of_now: Array = np.bincount(self.stratum, self.size * self.now)
-        return of_now / of_now.sum()
+        of_now: Array = (self.size * self.now[self.stretch]) @ self.in_stratum
+        return of_now / float(of_now.sum())
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,36 @@ class Means:
 @dataclass(frozen=True)
 class Distance:
     """How far apart two distributions are. mmd2: unbiased, so about 0 (also below) for one and the same; at most 2.
-    p: how often so much is found when blocks change sides by lot."""
+    p: how often chance gives as much."""
 
     mmd2: float
     p: float
+
+
+def _weights(groups: Grouped, sides: Flags) -> Array:
+    """(p, C) what each vector of a cell counts in the mean of a side, for each row of sides (p, K): a stratum's share
+    over its vectors there, and 0 for cells of the other side. A stratum that is missing on a side counts in neither."""
+    of_side = sides[:, groups.stretch].astype(np.float64)
+    here = (of_side * groups.size) @ groups.in_stratum
+    there = groups.size @ groups.in_stratum - here
+    part = np.where((here > 0) & (there > 0), groups.share, 0.0)
+    part /= np.maximum(part.sum(axis=1, keepdims=True), 1e-12)
+    weights: Array = of_side * (part / np.maximum(here, 1.0))[:, groups.stratum]
+    return weights
+
+
+def _deviations(groups: Grouped, side: Flags) -> Array:
+    """(k, C) rows of weights, one for each stretch of a side: how much the stretch moves the side's mean, to first
+    order (Cochran, Sampling Techniques, 1977, section 6, for ratios). They sum to 0. Scaled by √(k/(k − 1)), so that
+    the squared lengths of what they give add up to the variance of the mean without bias.
+    """
+    weight = _weights(groups, side[None])[0]
+    inside = (groups.stretch[None, :] == np.flatnonzero(side)[:, None]).astype(np.float64)
+    here = (groups.size * side[groups.stretch]) @ groups.in_stratum
+    part = (inside * groups.size) @ groups.in_stratum / here
+    k = len(inside)
+    rows: Array = (inside - part[:, groups.stratum]) * weight * np.sqrt(k / (k - 1))
+    return rows
 
 
 # ── means ────────────────────────────────────────────────────────────────────────────────────────────
@@ -70,63 +106,43 @@ def compare_means(groups: Grouped, rng: np.random.Generator, *, resamples: int =
 
     For n and m independent unit vectors with ρ the squared length of their true mean, E‖x̄‖² = ρ + (1 − ρ)/n, so that
     the cosine is about ρ / √((ρ + (1 − ρ)/n)(ρ + (1 − ρ)/m)) for want of vectors alone. For correlated ones (1 − ρ)/n
-    becomes the variance of the mean, estimated between blocks; ρ is estimated without bias, ‖ȳ‖² less that variance,
-    which for independent vectors is (m‖ȳ‖² − 1)/(m − 1).
+    becomes the variance of the mean, estimated between stretches; ρ is estimated without bias, ‖ȳ‖² less that
+    variance, which for independent vectors is (m‖ȳ‖² − 1)/(m − 1).
     """
-    sums = _block_sums(groups)
-    mean_x, noise_x = _mean(groups, sums, groups.now)
-    mean_y, noise_y = _mean(groups, sums, ~groups.now)
-    cosine = float(_cosine(mean_x, mean_y))
-    rho = max(float(mean_y @ mean_y) - noise_y, 0.0)
-    below = np.sqrt((rho + noise_x) * (rho + noise_y))
-    expected = rho / float(below) if below > 0 else 1.0
-    drawn = _cosine(
-        _resampled(groups, sums, groups.now, rng, resamples), _resampled(groups, sums, ~groups.now, rng, resamples)
-    )
-    # Means of resampled vectors are noisier than the means themselves, so all their cosines lie too low: only how they
-    # scatter is of use.
+    sums = _cell_sums(groups.vectors.astype(np.float64), groups)
+    x, y = (_weights(groups, side[None])[0] @ sums for side in (groups.now, ~groups.now))
+    moves_x, moves_y = (_deviations(groups, side) @ sums for side in (groups.now, ~groups.now))
+    noise_x, noise_y = float((moves_x**2).sum()), float((moves_y**2).sum())
+    rho = max(float(y @ y) - noise_y, 0.0)
+    expected = rho / np.sqrt((rho + noise_x) * (rho + noise_y)) if rho > 0 else 0.0
+    cosine = float(_cosine(x, y))
+    drawn = _cosine(x + _resampled(moves_x, rng, resamples), y + _resampled(moves_y, rng, resamples))
+    # Resampled means are noisier than the means themselves, so all their cosines lie too low: only how they scatter
+    # is of use.
     low, high = np.quantile(drawn - drawn.mean(), [0.025, 0.975]) + cosine
-    return Means(cosine, (max(float(low), -1.0), min(float(high), 1.0)), expected)
+    return Means(cosine, (max(float(low), -1.0), min(float(high), 1.0)), float(expected))
 
 
-def _block_sums(groups: Grouped) -> Array:
-    """(B, d)."""
-    order = np.argsort(groups.block, kind="stable")
-    starts = np.searchsorted(groups.block[order], np.arange(len(groups.now)))
-    sums: Array = np.add.reduceat(groups.vectors[order].astype(np.float64), starts, axis=0)
-    return sums
-
-
-def _mean(groups: Grouped, sums: Array, side: NDArray[np.bool_]) -> tuple[Array, float]:
-    """The mean vector of a side, and the variance of it: E‖x̄ − E x̄‖², by the usual estimator for a ratio in
-    stratified cluster samples (Cochran, Sampling Techniques, 1977, sections 5A and 11)."""
-    size, total, noise = groups.size, np.zeros(sums.shape[1]), 0.0
-    for stratum, share in enumerate(groups.share):
-        of = side & (groups.stratum == stratum)
-        n, k = size[of].sum(), int(of.sum())
-        mean = sums[of].sum(axis=0) / n
-        spread = float(((sums[of] - size[of, None] * mean) ** 2).sum())
-        total += share * mean
-        noise += share**2 * k / (k - 1) * spread / n**2
-    return total, noise
-
-
-def _resampled(
-    groups: Grouped, sums: Array, side: NDArray[np.bool_], rng: np.random.Generator, resamples: int
-) -> Array:
-    """(resamples, d) means of blocks drawn with replacement in each stratum, one fewer than there are, which gives
-    the right variance however few they are (Rao and Wu, JASA 83, 1988)."""
-    size, total = groups.size, np.zeros((resamples, sums.shape[1]))
-    for stratum, share in enumerate(groups.share):
-        of = side & (groups.stratum == stratum)
-        k = int(of.sum())
-        times = rng.multinomial(k - 1, np.full(k, 1 / k), size=resamples).astype(np.float64)
-        total += share * (times @ sums[of]) / (times @ size[of])[:, None]
-    return total
+def _resampled(moves: Array, rng: np.random.Generator, resamples: int) -> Array:
+    """(resamples, d) how means of stretches drawn with replacement differ from the mean."""
+    k = len(moves)
+    times = rng.multinomial(k, np.full(k, 1 / k), size=resamples)
+    moved: Array = (times - 1.0) @ moves
+    return moved
 
 
 def _cosine(a: Array, b: Array) -> Array:
-    return (a * b).sum(axis=-1) / np.maximum(np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1), 1e-12)
+    lengths = np.maximum(np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1), 1e-12)
+    cosine: Array = (a * b).sum(axis=-1) / lengths
+    return cosine
+
+
+def _cell_sums(rows: Array, groups: Grouped) -> Array:
+    """(C, …) sums of the rows of each cell."""
+    order = np.argsort(groups.cell, kind="stable")
+    starts = np.searchsorted(groups.cell[order], np.arange(len(groups.stratum)))
+    sums: Array = np.add.reduceat(rows[order], starts, axis=0)
+    return sums
 
 
 # ── distributions ────────────────────────────────────────────────────────────────────────────────────
@@ -139,97 +155,81 @@ def bandwidth(vectors: NDArray[Any]) -> float:
     if not len(squared):
         return 1.0
     middle = float(np.median(squared))
-    typical = middle if middle > 1e-9 else float(squared.mean())
-    return float(np.sqrt(typical)) if typical > 1e-9 else 1.0
+    typical = middle if middle > 1e-6 else float(squared.mean())
+    return float(np.sqrt(typical)) if typical > 1e-6 else 1.0
 
 
 def kernel(a: NDArray[Any], b: NDArray[Any], width: float) -> Array:
     """(n, m) Gaussian kernel exp(−‖a − b‖² / 2 width²)."""
-    likeness: Array = np.exp(_squared_distances(a, b).astype(np.float64) / (-2.0 * width**2))
+    likeness: Array = np.exp(_squared_distances(a, b) / (-2.0 * width**2)).astype(np.float64)
     return likeness
 
 
 def _squared_distances(a: NDArray[Any], b: NDArray[Any]) -> NDArray[Any]:
     """(n, m), of unit vectors."""
-    return np.maximum(2.0 - 2.0 * (a @ b.T), 0.0)
+    squared: NDArray[Any] = np.maximum(2.0 - 2.0 * (a @ b.T), 0.0)
+    return squared
 
 
 def compare_distributions(
-    groups: Grouped, width: float, rng: np.random.Generator, *, permutations: int = 999
+    groups: Grouped,
+    width: float,
+    rng: np.random.Generator,
+    *,
+    exchangeable: bool = True,
+    permutations: int = 999,
 ) -> Distance:
-    """Squared maximum mean discrepancy with a Gaussian kernel, and its p-value by permutation of blocks.
+    """Squared maximum mean discrepancy with a Gaussian kernel, and a p-value.
 
-    ‖φ̄(x) − φ̄(y)‖² less the variances of the two means in the kernel's space. Where every vector is a block of its own
-    that is the unbiased estimate of Gretton et al. (JMLR 13, 2012, eq. 3). Blocks change sides within their stratum,
-    as many as there are on each side: exact where blocks are exchangeable. p = (1 + #{permuted ≥ found}) / (1 + #).
+    mmd2 is ‖φ̄(x) − φ̄(y)‖² less the variances of the two means in the kernel's space. Where every vector is a stretch of
+    its own that is the unbiased estimate of Gretton et al. (JMLR 13, 2012, eq. 3).
+
+    p = (1 + #{by chance ≥ found}) / (1 + permutations). Where stretches of both sides are of a kind (`exchangeable`:
+    the same cameras at another time) chance is a permutation of the stretches, which is exact. Pictures of a training
+    set and days of a camera are not of a kind; then chance is the stretches' own deviations from the mean of their
+    side with signs by lot (the wild bootstrap, Chwialkowski et al., NeurIPS 2014).
     """
-    gram = _block_gram(groups, width)
-    sides = np.vstack([groups.now, _permuted(groups, rng, permutations)])
-    values = _mmd2(groups, gram, sides)
+    gram = _cell_sums(_cell_sums(kernel(groups.vectors, groups.vectors, width), groups).T, groups)
+    moves = np.vstack([_deviations(groups, groups.now), _deviations(groups, ~groups.now)])
+    found = float(_lengths(_difference(groups, groups.now[None]), gram)[0])
+    if exchangeable:
+        by_chance = _difference(groups, rng.permuted(np.tile(groups.now, (permutations, 1)), axis=1))
+    else:
+        by_chance = rng.choice([-1.0, 1.0], (permutations, len(moves))) @ moves
     # Equal ones may differ by rounding.
-    as_far = int(np.count_nonzero(values[1:] >= values[0] - 1e-12))
-    return Distance(float(values[0]), (1 + as_far) / (1 + permutations))
+    as_far = int(np.count_nonzero(_lengths(by_chance, gram) >= found - 1e-12))
+    return Distance(found - float(_lengths(moves, gram).sum()), (1 + as_far) / (1 + permutations))
 
 
-def _block_gram(groups: Grouped, width: float) -> Array:
-    """(B, B) sums of the kernel over the pairs of two blocks."""
-    order = np.argsort(groups.block, kind="stable")
-    starts = np.searchsorted(groups.block[order], np.arange(len(groups.now)))
-    vectors = groups.vectors[order]
-    by_row: Array = np.add.reduceat(kernel(vectors, vectors, width), starts, axis=0)
-    gram: Array = np.add.reduceat(by_row, starts, axis=1)
-    return gram
+def _difference(groups: Grouped, sides: Flags) -> Array:
+    """(p, C) weights of the difference of the two means."""
+    return _weights(groups, sides) - _weights(groups, ~sides)
 
 
-def _permuted(groups: Grouped, rng: np.random.Generator, permutations: int) -> NDArray[np.bool_]:
-    """(permutations, B): which blocks are of the first side, permuted within strata."""
-    sides = np.zeros((permutations, len(groups.now)), np.bool_)
-    for stratum in range(int(groups.stratum.max()) + 1):
-        of = np.flatnonzero(groups.stratum == stratum)
-        sides[:, of] = rng.permuted(np.tile(groups.now[of], (permutations, 1)), axis=1)
-    return sides
-
-
-def _mmd2(groups: Grouped, gram: Array, sides: NDArray[np.bool_]) -> Array:
-    """(p,) unbiased MMD² for each row of sides (p, B)."""
-    size, share = groups.size, groups.share
-    weight, noise = np.zeros(sides.shape), np.zeros(len(sides))
-    for stratum, part in enumerate(share):
-        of = np.flatnonzero(groups.stratum == stratum)
-        own, sizes = gram[np.ix_(of, of)], size[of]
-        for side, sign in ((sides[:, of], 1.0), (~sides[:, of], -1.0)):
-            chosen = side.astype(np.float64)
-            n, k = chosen @ sizes, chosen.sum(axis=1)
-            weight[:, of] += sign * part * chosen / n[:, None]
-            noise += part**2 * k / (k - 1) * _spread(chosen, own, sizes, n) / n**2
-    apart: Array = ((weight @ gram) * weight).sum(axis=1) - noise
-    return apart
-
-
-def _spread(chosen: Array, gram: Array, sizes: Array, n: Array) -> Array:
-    """(p,) Σ‖S_b − n_b φ̄‖² over the chosen blocks, S_b the sum of block b and φ̄ the mean of all of them."""
-    to_all = chosen @ gram
-    return (
-        chosen @ np.diag(gram)
-        - 2.0 * (to_all * chosen * sizes).sum(axis=1) / n
-        + (chosen @ sizes**2) * (to_all * chosen).sum(axis=1) / n**2
-    )
+def _lengths(weights: Array, gram: Array) -> Array:
+    """(p,) squared lengths of weighted sums of cells; gram: (C, C) their inner products."""
+    squared: Array = ((weights @ gram) * weights).sum(axis=1)
+    return squared
 
 
 def witness(groups: Grouped, width: float) -> Array:
-    """(n,) mean likeness of each vector of the first side to those of its stratum now, its own block left out, less
-    that to the other side: where the two differ most (Gretton et al. 2012, section 2.3). NaN for the other side."""
-    is_now, stratum = groups.now[groups.block], groups.stratum[groups.block]
+    """(n,) mean likeness of each vector of the first side to those of its stratum now, its own stretch left out, less
+    that to the other side: where the two differ most (Gretton et al. 2012, section 2.3). NaN for the other side, and
+    for a stratum of one stretch."""
+    stretch, stratum = groups.stretch[groups.cell], groups.stratum[groups.cell]
+    is_now = groups.now[stretch]
     found = np.full(len(groups.vectors), np.nan)
     for each in range(int(groups.stratum.max()) + 1):
-        x, y = np.flatnonzero(is_now & (stratum == each)), np.flatnonzero(~is_now & (stratum == each))
-        others = (groups.block[x][:, None] != groups.block[x]).astype(np.float64)
+        x, y = (np.flatnonzero(side & (stratum == each)) for side in (is_now, ~is_now))
+        others = (stretch[x][:, None] != stretch[x]).astype(np.float64)
+        if not others.any():
+            continue
         near = (kernel(groups.vectors[x], groups.vectors[x], width) * others).sum(axis=1) / others.sum(axis=1)
         found[x] = near - kernel(groups.vectors[x], groups.vectors[y], width).mean(axis=1)
     return found
 
 
-def false_discoveries(p: NDArray[np.float64], rate: float = 0.05) -> NDArray[np.bool_]:
+def false_discoveries(p: Array, rate: float) -> Flags:
     """(n,) which of many tests are significant when at most `rate` of these may be false alarms (Benjamini and
     Hochberg, JRSS B 57, 1995)."""
     order = np.argsort(p)

@@ -71,7 +71,8 @@ ANSWERS: dict[str, tuple[int, Any, dict[str, str]]] = {
 """Faults that are an answer, given without doing what was asked."""
 
 HAPPENINGS = (
-    "timeout-before", "timeout-after", "reset-during", "reset-after", "slow-reader", "drip", "drip-head", "garbage-after",
+    "timeout-before", "timeout-after", "reset-during", "reset-after", "slow-reader", "drip", "drip-head",
+    "garbage-after",
 )  # fmt: skip
 """Faults of the connection. …-after: when what was asked is done."""
 
@@ -325,12 +326,13 @@ class RoboflowServer:
     def _clip_text(self, asked: Asked, named: dict[str, str], _: Any) -> tuple[int, Any]:
         texts = asked.body["text"]
         vectors = [list(self.embed(text)) for text in ([texts] if isinstance(texts, str) else texts)]
-        return 200, {"embeddings": vectors, "time": 0.01}
+        return 200, {"embeddings": vectors, "time": 0.01, "frame_id": None}
 
     def _clip_image(self, asked: Asked, named: dict[str, str], _: Any) -> tuple[int, Any]:
         images = asked.body["image"]
         listed = images if isinstance(images, list) else [images]
-        return 200, {"embeddings": [list(self.embed(base64.b64decode(i["value"]))) for i in listed], "time": 0.01}
+        vectors = [list(self.embed(base64.b64decode(image["value"]))) for image in listed]
+        return 200, {"embeddings": vectors, "time": 0.01, "frame_id": None}
 
     def _download(self, asked: Asked, named: dict[str, str], image: Stored) -> tuple[int, Any]:
         return 200, image.data

@@ -7,10 +7,13 @@ import click
 
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_json, print_rows, say
-from hub.outcomes import read_outcomes, yields
+from hub.outcomes import ROUND, read_outcomes, yields
 from hub.roboflow_check import check_roboflow
 from hub.sync import SyncReport
 from shared.errors import BowerbirdError
+
+FRESH_S = 5.0
+"""What was read so lately is not read again."""
 
 
 @click.group()
@@ -93,7 +96,9 @@ def _read(ctx: Context) -> None:
     settings = ctx.settings
     try:
         with ctx.hub.roboflow() as api:
-            read_outcomes(ctx.hub.store, api, settings.roboflow_project, now=time.time(), older_than_s=60.0)
+            now, store = time.time(), ctx.hub.store
+            while read_outcomes(store, api, settings.roboflow_project, now=now, older_than_s=FRESH_S) == ROUND:
+                say(f"{ROUND} read, going on …")
     except BowerbirdError as error:
         if not ctx.hub.store.fates():
             raise

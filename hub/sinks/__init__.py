@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol
 from hub.protocols import Sink
 from hub.sinks.folder import FolderSink
 from hub.sinks.options import SinkOptions
+from hub.sinks.roboflow import RoboflowSink
 from hub.sinks.webhook import WebhookSink
 from shared.errors import InvalidInput, NotFound
 
@@ -29,6 +30,7 @@ class SinkClass(Protocol):
 
 SINKS: Mapping[str, type[SinkClass]] = {
     FolderSink.name: FolderSink,
+    RoboflowSink.name: RoboflowSink,
     WebhookSink.name: WebhookSink,
 }
 

@@ -5,8 +5,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from typing import Any
 
-_FACTS = ("score", "camera", "taken_at", "campaign", "version", "reason", "box", "tags")
-"""What an image entry says beyond the format."""
+from hub.sinks.facts import iso_time
+from hub.sinks.splits import split_of
+
+_FACTS = (
+    "score", "camera", "taken_at", "campaign", "version", "reason", "box", "tags", "sample", "trigger", "threshold",
+    "why", "nearest_seed", "cosine", "scorer", "element", "embedding_version", "detector", "redaction", "control",
+    "hub_version",
+)  # fmt: skip
+"""What an image entry says beyond the format, as far as the journal's line does."""
 
 
 def coco_json(entries: Callable[[], Iterable[dict[str, Any]]], classes: Mapping[str, int]) -> Iterator[bytes]:
@@ -33,12 +40,14 @@ def coco_json(entries: Callable[[], Iterable[dict[str, Any]]], classes: Mapping[
 
 def _image(number: int, entry: dict[str, Any]) -> dict[str, Any]:
     width, height = entry["size_wh"]
-    facts = {name: entry[name] for name in _FACTS}
+    facts = {name: entry[name] for name in _FACTS if name in entry}
     return {
         "id": number,
         "file_name": f"images/train/{entry['file_name']}",
         "width": width,
         "height": height,
+        "date_captured": iso_time(entry["taken_at"]),
+        "split": split_of(entry["camera"], entry["taken_at"]),
         **facts,
     }
 

@@ -4,6 +4,7 @@
     labels/train/<frame id>.txt    YOLO: class cx cy w h, relative to the upright picture
     images/train/<frame id>.jpg    the picture as its camera sent it
     data.yaml                      what Ultralytics trains on as is
+    train.txt, val.txt             its lists of pictures, made from the journal by `flush`, see `hub.sinks.splits`
     annotations.json               COCO, made from the journal by `flush`
 
 They are written in this order, so a picture that is there has its line and its labels, and a line without its picture
@@ -11,20 +12,20 @@ is a sample that did not get here: it is passed over, and comes again. Classes a
 journal names them, so a number never changes its meaning. A picture that a person removed is left out, too.
 """
 
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from hub.blobs import PARTS, clear_parts, storing, write_whole
+from hub.sinks import journal
 from hub.sinks.coco import coco_json
+from hub.sinks.facts import Facts
+from hub.sinks.journal import Entry
+from hub.sinks.splits import TRAIN, VAL, listed, split_of
 from hub.types import Sample
 from shared.image import image_facts
-
-Entry = dict[str, Any]
-"""A line of the journal."""
 
 
 class Dataset:
@@ -35,6 +36,7 @@ class Dataset:
         self._journal = root / "samples.jsonl"
         self._coco = root / "annotations.json"
         self._images = root / "images" / "train"
+        self._lists = {split: root / f"{split}.txt" for split in (TRAIN, VAL)}
         self._names: dict[str, str] = {}
         self._classes: dict[str, int] = {}
         self._stale = True
@@ -47,8 +49,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self._names)
 
-    def add(self, sample: Sample, picture: bytes) -> str:
-        """Add a sample, and return its picture's name. Adding it again changes nothing. ImageError for no picture."""
+    def add(self, sample: Sample, picture: bytes, facts: Facts | None = None) -> str:
+        """Add a sample, and return its picture's name. Adding it again changes nothing. ImageError for no picture.
+
+        facts: of its provenance, as `facts_of` gives them.
+        """
         with storing(str(self.root)):
             if self._names and not self._journal.exists():
                 self._open()  # a person removed the folder: start afresh
@@ -56,8 +61,10 @@ class Dataset:
             if known is not None:
                 return known
             suffix = ".png" if image_facts(picture).format == "png" else ".jpg"
-            entry = _entry(sample, sample.frame_id + suffix)
+            entry = journal.entry_of(sample, sample.frame_id + suffix, facts or {})
             with self._in_journal(entry):
+                if not all(path.exists() for path in self._lists.values()):
+                    self._write_lists(lambda: chain(self._entries(), [entry]))
                 self._learn(entry["label"])
                 self._write(self.root / "labels" / "train" / f"{sample.frame_id}.txt", self._yolo(entry))
                 self._write(self._images / entry["file_name"], [picture])
@@ -66,10 +73,11 @@ class Dataset:
         return str(entry["file_name"])
 
     def flush(self) -> None:
-        """Bring annotations.json up to date: the time this takes grows with the dataset."""
+        """Bring annotations.json and the lists up to date: the time this takes grows with the dataset."""
         if not self._stale:
             return
         with storing(str(self.root)):
+            self._write_lists(self._entries)
             self._write(self._coco, coco_json(self._entries, self._classes))
         self._stale = False
 
@@ -82,39 +90,35 @@ class Dataset:
         clear_parts(self.root / PARTS, older_than_s=0.0, now=float("inf"))
         pictures = {path.name for path in self._images.iterdir()} if self._images.is_dir() else set()
         lines = 0
-        for entry in _read(self._journal):
+        for entry in journal.read(self._journal):
             lines += 1
             self._number(entry["label"])
             if entry["file_name"] in pictures:
                 self._names[entry["id"]] = entry["file_name"]
         if self._classes and not self._lists_every_class():
             self._write_yaml()
-        self._stale = lines != len(self._names) or not _is_newer(self._coco, self._journal)
+        up_to_date = _is_newer(self._coco, self._journal) and all(path.exists() for path in self._lists.values())
+        self._stale = lines != len(self._names) or not up_to_date
 
     def _entries(self) -> Iterator[Entry]:
         """Each sample whose picture is there, once, in the order they came."""
         seen = set()
-        for entry in _read(self._journal):
+        for entry in journal.read(self._journal):
             if entry["id"] in self._names and entry["id"] not in seen:
                 seen.add(entry["id"])
                 yield entry
 
-    @contextlib.contextmanager
+    @contextmanager
     def _in_journal(self, entry: Entry) -> Iterator[None]:
         """The entry's line is in the journal if the body is done, and is not if it fails."""
         self.root.mkdir(parents=True, exist_ok=True)
         classes = dict(self._classes)
-        with self._journal.open("ab", buffering=0) as file:
-            end = file.tell()
-            try:
-                _write_all(file.fileno(), json.dumps(entry).encode() + b"\n")
-                os.fsync(file.fileno())
+        try:
+            with journal.appended(self._journal, entry):
                 yield
-            except BaseException:
-                self._classes = classes
-                with contextlib.suppress(OSError):
-                    file.truncate(end)
-                raise
+        except BaseException:
+            self._classes = classes
+            raise
 
     # ── classes ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -132,7 +136,7 @@ class Dataset:
     def _write_yaml(self) -> None:
         # No `path`: Ultralytics then looks beside this file, so the folder may be moved.
         names = [f"  {line}\n" for line in self._class_lines()] or ["  {}\n"]
-        text = "".join(["train: images/train\nval: images/train\nnames:\n", *names])
+        text = "".join(["train: train.txt\nval: val.txt\nnames:\n", *names])
         self._write(self.root / "data.yaml", [text.encode()])
 
     def _class_lines(self) -> list[str]:
@@ -145,6 +149,14 @@ class Dataset:
         listed = {line.strip() for line in path.read_text("utf-8").splitlines()} if path.exists() else set()
         return listed.issuperset(self._class_lines())
 
+    def _write_lists(self, entries: Callable[[], Iterable[Entry]]) -> None:
+        for split, path in self._lists.items():
+            pictures = (
+                (f"images/train/{entry['file_name']}", split_of(entry["camera"], entry["taken_at"]))
+                for entry in entries()
+            )
+            self._write(path, listed(pictures, split))
+
     # ── files ────────────────────────────────────────────────────────────────────────────────────────
 
     def _yolo(self, entry: Entry) -> Iterator[bytes]:
@@ -155,55 +167,6 @@ class Dataset:
 
     def _write(self, path: Path, data: Iterable[bytes]) -> None:
         write_whole(path, data, parts=self.root / PARTS)
-
-
-def _entry(sample: Sample, file_name: str) -> Entry:
-    width, height = sample.size_wh
-    found = sample.detections
-    inside = [
-        (round(x1, 2), round(y1, 2), round(x2 - x1, 2), round(y2 - y1, 2))
-        for x1, y1, x2, y2 in found.xyxy.clip(0, [width, height, width, height]).tolist()
-    ]
-    # A box without an area, or outside of the picture, is nothing that can be learned from.
-    kept = [i for i, (_, _, w, h) in enumerate(inside) if w > 0 and h > 0]
-    return {
-        "id": sample.frame_id,
-        "file_name": file_name,
-        "size_wh": [width, height],
-        "xywh": [inside[i] for i in kept],
-        "label": [found.label[i] for i in kept],
-        "confidence": [round(float(found.confidence[i]), 4) for i in kept],
-        "score": round(sample.score.value, 5),
-        "box": [round(v, 2) for v in sample.box],
-        "camera": sample.camera,
-        "taken_at": sample.taken_at,
-        "campaign": sample.campaign,
-        "version": sample.version,
-        "reason": sample.reason,
-        "tags": list(sample.tags),
-    }
-
-
-def _read(journal: Path) -> Iterator[Entry]:
-    """The lines of a journal; one torn by a crash is cut off, one damaged otherwise passed over."""
-    if not journal.exists():
-        return
-    whole = 0
-    with journal.open("rb") as file:
-        for line in file:
-            if not line.endswith(b"\n"):
-                break
-            whole += len(line)
-            with contextlib.suppress(ValueError):
-                yield json.loads(line)
-    if whole < journal.stat().st_size:
-        os.truncate(journal, whole)
-
-
-def _write_all(number: int, data: bytes) -> None:
-    """A full disk takes a part without complaint, and complains of the rest."""
-    while data:
-        data = data[os.write(number, data) :]
 
 
 def _is_newer(path: Path, than: Path) -> bool:

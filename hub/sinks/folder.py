@@ -13,6 +13,7 @@ from typing import ClassVar
 from hub.blobs import PARTS, storing, write_whole
 from hub.deliveries import Pace, Parcel
 from hub.sinks.dataset import Dataset
+from hub.sinks.facts import facts_of
 from hub.sinks.options import SinkOptions
 from hub.types import Sample
 from shared.errors import ImageError, InvalidInput, Paused, Refused, StoreError
@@ -53,11 +54,11 @@ class FolderSink:
         """
         with self._lock, _as_delivery():
             dataset = self._dataset(_claim(self._root, parcel.sample))
-            file_name = dataset.add(parcel.sample, parcel.picture)
+            file_name = dataset.add(parcel.sample, parcel.picture, facts_of(parcel))
             return f"{dataset.root.name}/images/train/{file_name}"
 
     def flush(self) -> None:
-        """Bring every annotations.json up to date; the first time, also what a crash left behind."""
+        """Bring what is made of journals up to date; the first time, also what a crash left behind."""
         with self._lock:
             problems = []
             for folder in self._folders():

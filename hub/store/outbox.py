@@ -23,12 +23,14 @@ def claim(
     Longest due first, or newest first.
     """
     order = [deliveries.c.id.desc()] if newest_first else [deliveries.c.due_at, deliveries.c.id]
+    # The sum keeps the index on `due_at` from being taken where the order is another: it would sort all that wait.
+    due_at = deliveries.c.due_at + 0 if newest_first else deliveries.c.due_at
     due = (
         sa.select(deliveries.c.id)
         .where(
             deliveries.c.state == DeliveryState.PENDING.value,
             deliveries.c.sink == sink,
-            deliveries.c.due_at <= now,
+            due_at <= now,
             deliveries.c.claimed_until <= now,
         )
         .order_by(*order)
@@ -47,36 +49,43 @@ def claim(
 
 def note(connection: sa.Connection, delivery: Delivery) -> None:
     """Record how far an attempt got, which goes on."""
-    connection.execute(
-        deliveries.update()
-        .where(deliveries.c.id == delivery.id)
-        .values(remote_id=delivery.remote_id, picture=delivery.picture, redaction=delivery.redaction)
-    )
+    if known := _known(delivery):
+        connection.execute(deliveries.update().where(deliveries.c.id == delivery.id).values(known))
 
 
 def settle(connection: sa.Connection, delivery: Delivery) -> None:
-    """Record how an attempt ended. What is sent stays sent, even if a claim that ran out ends later."""
+    """Record how an attempt ended. What is sent stays sent, even if a claim that ran out ends later; and what is known
+    of it there, or was put in place of its picture, is never forgotten by somebody who knew less."""
+    values = {
+        "state": delivery.state.value,
+        "attempts": delivery.attempts,
+        "due_at": delivery.due_at,
+        "claimed_until": 0.0,
+        "error": delivery.error,
+        "updated_at": delivery.updated_at,
+    }
     connection.execute(
         deliveries.update()
         .where(deliveries.c.id == delivery.id, deliveries.c.state != DeliveryState.SENT.value)
-        .values(
-            state=delivery.state.value,
-            attempts=delivery.attempts,
-            due_at=delivery.due_at,
-            claimed_until=0.0,
-            remote_id=delivery.remote_id,
-            error=delivery.error,
-            updated_at=delivery.updated_at,
-            picture=delivery.picture,
-            redaction=delivery.redaction,
-        )
+        .values(values | _known(delivery))
     )
 
 
+def _known(delivery: Delivery) -> dict[str, str]:
+    known = {"remote_id": delivery.remote_id, "picture": delivery.picture, "redaction": delivery.redaction}
+    return {name: value for name, value in known.items() if value}
+
+
 def waiting_sinks(connection: sa.Connection) -> list[str]:
-    """Destinations that pending deliveries go to."""
+    """Destinations that pending deliveries go to. One look into the index for each, however many wait."""
+    names: list[str] = []
     pending = deliveries.c.state == DeliveryState.PENDING.value
-    return list(connection.scalars(sa.select(deliveries.c.sink).where(pending).distinct().order_by(deliveries.c.sink)))
+    first = sa.select(sa.func.min(deliveries.c.sink)).where(pending)
+    name = connection.scalar(first)
+    while name is not None:
+        names.append(name)
+        name = connection.scalar(first.where(deliveries.c.sink > name))
+    return names
 
 
 def some(connection: sa.Connection, state: DeliveryState | None, sink: str | None, limit: int) -> list[Delivery]:

@@ -249,6 +249,7 @@ deliveries = Table(
     Column("checked_at", Float(53), nullable=False, default=0.0, server_default=text("0")),
     UniqueConstraint("sample_id", "sink"),
     Index(None, "state", "sink", "due_at"),
+    Index(None, "state", "sink", "id"),
 )
 
 sinks = Table(

@@ -38,8 +38,8 @@ def _forward_and_exit(root: Path, now: float, die_at_step: int) -> None:
 def forward_here(root: Path, now: float) -> None:
     """One whole drain."""
     store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
-    sinks = {"folder": FolderSink(root / "datasets")}
-    forwarder = Forwarder(store, open_blobs(f"file://{root / 'frames'}"), sinks, clock=lambda: now, random=lambda: 0.5)
+    sink, blobs = FolderSink(root / "datasets"), open_blobs(f"file://{root / 'frames'}")
+    forwarder = Forwarder(store, blobs, lambda _: sink, clock=lambda: now, random=lambda: 0.5)
     forwarder.drain()
     store.close()
 

@@ -14,8 +14,9 @@ import pytest
 from pycocotools.coco import COCO
 
 from hub.blobs import open_blobs
+from hub.breaker import LONGEST_S, TROUBLES
 from hub.deliveries import Delivery, DeliveryState, Pace, Parcel
-from hub.forward import ABREAST, BACKOFF, BATCH, LEASE_S, LONGEST_S, REST_S, Drained, Forwarder, attempt
+from hub.forward import BACKOFF, SLACK_S, Drained, Forwarder, Says, attempt
 from hub.sinks.folder import FolderSink
 from hub.store import open_store
 from hub.types import Frame
@@ -24,6 +25,7 @@ from tests.hub.delivering import fill, parcel, picture, sample
 from tests.hub.dying import forward
 
 SINK = "folder"
+LEASE_S = 3 * Pace().timeout_s + SLACK_S
 
 
 @dataclass
@@ -32,12 +34,12 @@ class Told:
 
     name: ClassVar[str] = SINK
     leaves: ClassVar[bool] = False
-    pace: ClassVar[Pace] = Pace()
     errors: dict[str, Exception] = field(default_factory=dict)
     always: Exception | None = None
     got: list[str] = field(default_factory=list)
     flushes: int = 0
     pause_s: float = 0.0
+    pace: Pace = Pace()
 
     def send(self, parcel: Parcel) -> str:
         time.sleep(self.pause_s)
@@ -80,37 +82,49 @@ def forwarder(tmp_path, outbox, clock):
 
     def make(*sinks, **named):
         blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-        return Forwarder(outbox, blobs, {SINK: sinks[0]} if sinks else named, clock=clock, random=lambda: 0.5)
+        by_name = {SINK: sinks[0]} if sinks else named
+        return Forwarder(outbox, blobs, by_name.__getitem__, clock=clock, random=lambda: 0.5)
 
     return make
 
 
 # ── one try ──────────────────────────────────────────────────────────────────────────────────────────
 
-WAITING = Delivery(7, "1:x", SINK, attempts=2, error="before")
+WAITING = Delivery(7, "1:x", SINK, attempts=2, due_at=1, error="before", remote_id="r1")
 
 
 @pytest.mark.parametrize(
-    ("error", "expected"),
+    ("error", "expected", "says"),
     [
-        (None, {"state": DeliveryState.SENT, "attempts": 3, "remote_id": "remote-x", "error": ""}),
-        (Refused("too blurred"), {"state": DeliveryState.PARKED, "attempts": 3, "error": "too blurred"}),
-        (Paused("no room"), {"due_at": 50 + REST_S, "error": "no room"}),
-        (RetryLater("busy", after_s=7), {"attempts": 3, "due_at": 57, "error": "busy"}),
-        (RetryLater("busy", after_s=-7), {"attempts": 3, "due_at": 50, "error": "busy"}),
-        (RetryLater("busy", after_s=1e15), {"attempts": 3, "due_at": 50 + LONGEST_S, "error": "busy"}),
-        (RetryLater("busy"), {"attempts": 3, "due_at": 50 + BACKOFF.delay(3, lambda: 0.5), "error": "busy"}),
-        (Refused("bad ?api_key=abc123"), {"state": DeliveryState.PARKED, "attempts": 3, "error": "bad ?api_key=***"}),
+        (None, {"state": DeliveryState.SENT, "attempts": 3, "remote_id": "remote-x", "error": ""}, Says.WORKS),
+        (Refused("too blurred"), {"state": DeliveryState.PARKED, "attempts": 3, "error": "too blurred"}, Says.WORKS),
+        (Paused("no room", remote_id="r2"), {"error": "no room", "remote_id": "r2"}, Says.UNUSABLE),
+        (RetryLater("busy", after_s=7), {"attempts": 3, "due_at": 57, "error": "busy"}, Says.TROUBLED),
+        (RetryLater("busy", after_s=-7), {"attempts": 3, "due_at": 50, "error": "busy"}, Says.TROUBLED),
+        (RetryLater("", after_s=1e15), {"attempts": 3, "due_at": 50 + LONGEST_S, "error": ""}, Says.TROUBLED),
+        (RetryLater(""), {"attempts": 3, "due_at": 50 + BACKOFF.delay(3, lambda: 0.5), "error": ""}, Says.TROUBLED),
+        (
+            RetryLater("not there yet", after_s=1, remote_id="r2", of_sample=True),
+            {"attempts": 3, "due_at": 51, "error": "not there yet", "remote_id": "r2"},
+            Says.NOTHING,
+        ),
+        (
+            Refused("bad ?api_key=abc123"),
+            {"state": DeliveryState.PARKED, "attempts": 3, "error": "bad ?api_key=***"},
+            Says.WORKS,
+        ),
     ],
 )
-def test_how_a_try_ends_is_a_value(error, expected):
+def test_how_a_try_ends_is_a_value(error, expected, says):
     what = replace(sample(picture(1)), frame_id="x")
     sink = Told(always=error)
     if error is None:
         what = sample(picture(1))
         expected["remote_id"] = f"remote-{what.frame_id}"
-    ended = attempt(WAITING, replace(parcel(), sample=what, picture=picture(1)), sink, now=50, random=lambda: 0.5)
-    assert ended == replace(WAITING, updated_at=50, **expected)
+    ours = replace(parcel(), sample=what, picture=picture(1))
+    ended = attempt(WAITING, ours, sink, clock=lambda: 50, random=lambda: 0.5)
+    assert ended.delivery == replace(WAITING, updated_at=50, **expected)
+    assert ended.says is says
 
 
 # ── draining ─────────────────────────────────────────────────────────────────────────────────────────
@@ -126,11 +140,19 @@ def test_everything_due_is_sent_once(forwarder, outbox):
     assert {d.attempts for d in sent} == {1}
 
 
-def test_the_longest_waiting_go_first(forwarder, tmp_path, outbox):
-    sink = Told()
-    forwarder(sink).drain()
-    by_time = [s.frame_id for s in reversed(outbox.samples())]
-    assert set(sink.got[:BATCH]) == set(by_time[:BATCH])
+def test_the_oldest_go_first_and_one_claim_in_four_takes_the_newest(tmp_path, clock):
+    frames = fill(tmp_path, 40)
+    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    sink = Told(pace=Pace(abreast=1))
+    blobs = open_blobs(f"file://{tmp_path / 'frames'}")
+    Forwarder(store, blobs, lambda _: sink, clock=clock, random=lambda: 0.5).drain()
+    store.close()
+    place = {frame: i for i, frame in enumerate(frames)}
+    order = [place[frame] for frame in sink.got]
+    old = [i for i in order if i < 30]
+    assert order[:4] == [0, 1, 2, 3]
+    assert old == sorted(old)
+    assert 4 <= sum(i >= 30 for i in order[:24]) <= 8
 
 
 def test_one_that_is_refused_is_parked_and_the_others_arrive(forwarder, outbox):
@@ -168,7 +190,7 @@ def test_a_destination_that_is_paused_is_left_alone_and_loses_nothing(forwarder,
     assert outbox.delivery_counts()[DeliveryState.PENDING] == 10
     assert {d.attempts for d in outbox.deliveries()} == {0}
     sink.always = None
-    clock.now += LEASE_S + REST_S
+    clock.now += 60
     assert ours.drain() == Drained(sent=10)
 
 
@@ -210,10 +232,10 @@ def test_a_claim_that_ran_out_meanwhile_is_left_to_others(forwarder, outbox, clo
                 forwarder(other).drain()
             return super().send(parcel)
 
-    slow = Slow()
+    slow = Slow(pace=Pace(abreast=1))
     forwarder(slow).drain()
     assert len(other.got) == 10
-    assert len(slow.got) <= ABREAST, "only what was under way already"
+    assert len(slow.got) == 1, "only what was under way already"
     assert outbox.delivery_counts()[DeliveryState.SENT] == 10
 
 
@@ -254,7 +276,7 @@ def test_many_deliveries_are_flushed_together(tmp_path, clock):
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     sink = Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-    with _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5)):
+    with _running(Forwarder(store, blobs, lambda _: sink, clock=clock, random=lambda: 0.5)):
         _until(lambda: len(sink.got) == 60)
         assert sink.flushes <= 1
         clock.now += 10
@@ -270,7 +292,7 @@ def test_a_slow_destination_holds_up_no_other(tmp_path):
     slow, quick = Told(pause_s=0.3), Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
     sinks = {"slow": slow, "quick": quick}
-    with _running(Forwarder(store, blobs, sinks, clock=time.time, random=lambda: 0.5)):
+    with _running(Forwarder(store, blobs, sinks.__getitem__, clock=time.time, random=lambda: 0.5)):
         _until(lambda: len(quick.got) == 20)
         assert len(slow.got) < 20
     assert len(slow.got) == 20
@@ -290,7 +312,7 @@ def test_a_database_that_fails_for_a_while_does_not_end_the_loop(tmp_path, outbo
 
     store, sink = Flaky(), Told()
     blobs = open_blobs(f"file://{tmp_path / 'frames'}")
-    with _running(Forwarder(store, blobs, {SINK: sink}, clock=clock, random=lambda: 0.5)):
+    with _running(Forwarder(store, blobs, lambda _: sink, clock=clock, random=lambda: 0.5)):
         _until(lambda: "away" in caplog.text)
         store.cut = False
         _until(lambda: len(sink.got) == 10)
@@ -335,14 +357,16 @@ _FORWARD = """
 import random, sys, threading, time
 from pathlib import Path
 from hub.blobs import open_blobs
+from hub.deliveries import Pace
 from hub.forward import Forwarder
 from hub.sinks.folder import FolderSink
 from hub.store import open_store
 root = Path(sys.argv[1])
 store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
-sinks = {"folder": FolderSink(root / "datasets")}
 blobs = open_blobs(f"file://{root / 'frames'}")
-Forwarder(store, blobs, sinks, clock=time.time, random=random.random, lease_s=0.5).run(threading.Event())
+FolderSink.pace = Pace(timeout_s=0.1)
+open = lambda _: FolderSink(root / "datasets")
+Forwarder(store, blobs, open, clock=time.time, random=random.random, slack_s=0.2).run(threading.Event())
 """
 
 
@@ -357,8 +381,8 @@ def test_killed_again_and_again_at_any_moment_it_loses_nothing_and_sends_nothing
         child.wait()
         sent.append(store.delivery_counts()[DeliveryState.SENT])
     assert 0 < sent[0] < 80, "it was killed in the middle"
-    blobs, sinks = open_blobs(f"file://{tmp_path / 'frames'}"), {SINK: FolderSink(tmp_path / "datasets")}
+    blobs, sink = open_blobs(f"file://{tmp_path / 'frames'}"), FolderSink(tmp_path / "datasets")
     later = time.time() + 10
-    Forwarder(store, blobs, sinks, clock=lambda: later, random=lambda: 0.5).drain()
+    Forwarder(store, blobs, lambda _: sink, clock=lambda: later, random=lambda: 0.5).drain()
     store.close()
     _check_whole(tmp_path, frames)

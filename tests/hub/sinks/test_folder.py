@@ -11,7 +11,9 @@ import yaml
 from PIL import Image, ImageOps
 from pycocotools.coco import COCO
 
+from hub.deliveries import Provenance
 from hub.sinks.folder import FolderSink, slug
+from hub.sinks.splits import split_of
 from hub.types import Detections
 from hub.vision import decode
 from shared.errors import Paused, Refused
@@ -67,15 +69,101 @@ def test_a_sample_is_a_picture_with_its_labels_and_facts(sink, tmp_path):
     assert coco.loadCats(box["category_id"])[0]["name"] == "bird"
 
 
+def _as_ultralytics_reads(folder):
+    """Pictures by split, and the labels in them. As ultralytics.data.base, get_img_files and img2label_paths."""
+    data = yaml.safe_load((folder / "data.yaml").read_text())
+    read = {}
+    for split in ("train", "val"):
+        lines = (folder / data[split]).read_text().strip().splitlines()
+        assert all(line.startswith("./") for line in lines)
+        images = [Path(line.replace("./", f"{folder}/")) for line in lines]
+        labels = [Path("/labels/".join(str(image).rsplit("/images/", 1))).with_suffix(".txt") for image in images]
+        rows = [[data["names"][int(row.split()[0])] for row in path.read_text().splitlines()] for path in labels]
+        assert all(image.exists() for image in images)
+        read[split] = dict(zip([image.stem for image in images], rows, strict=True))
+    return read
+
+
 def test_a_yolo_trainer_finds_pictures_labels_and_names(sink, tmp_path):
     _send(sink, 1, "bird", "cat")
-    data = yaml.safe_load((tmp_path / "birds/data.yaml").read_text())
-    for split in ("train", "val"):
-        images = sorted((tmp_path / "birds" / data[split]).glob("*.jpg"))
-        assert len(images) == 1
-        # Ultralytics finds labels by exchanging the last /images/ of a path for /labels/.
-        labels = Path(str(images[0]).replace("/images/", "/labels/")).with_suffix(".txt")
-        assert [data["names"][int(line.split()[0])] for line in labels.read_text().splitlines()] == ["bird", "cat"]
+    frame = sample(picture(1)).frame_id
+    once = _as_ultralytics_reads(tmp_path / "birds")
+    assert once == {"train": {frame: ["bird", "cat"]}, "val": {frame: ["bird", "cat"]}}
+    sink.flush()
+    assert _as_ultralytics_reads(tmp_path / "birds") == once
+
+
+def _send_hours(sink, hours):
+    for hour in hours:
+        sink.send(parcel(picture(hour), taken_at=hour * 3600.0))
+    sink.flush()
+
+
+def test_a_tenth_of_the_hours_is_for_validation_and_no_picture_changes_sides(sink, tmp_path):
+    sides = {}
+    for hours in (range(5), range(5, 40), range(40, 80)):
+        _send_hours(sink, hours)
+        read = _as_ultralytics_reads(tmp_path / "birds")
+        if read["train"] == read["val"]:
+            continue  # too few for any to be for validation
+        assert not read["train"].keys() & read["val"].keys()
+        now = {frame: split for split, frames in read.items() for frame in frames}
+        assert now.items() >= sides.items()
+        sides = now
+    assert len(sides) == 80 and 2 <= len(read["val"]) <= 16
+    assert {image["split"] for image in _coco(tmp_path / "birds").imgs.values()} == {"train", "val"}
+
+
+def test_pictures_of_a_camera_taken_soon_after_each_other_are_on_one_side():
+    assert len({split_of("porch", 7200.0 + second) for second in range(0, 3600, 60)}) == 1
+    assert split_of("porch", 7200.0) == split_of("porch", 10799.9)
+
+
+def test_a_tenth_is_for_validation_by_and_large():
+    drawn = [split_of(f"camera {i % 7}", i * 3600.0) for i in range(5000)]
+    assert drawn.count("val") == pytest.approx(500, abs=70)
+
+
+def test_a_folder_made_before_there_were_lists_and_facts_goes_on(sink, tmp_path):
+    _send(sink, 1, "bird")
+    folder = tmp_path / "birds"
+    old = {
+        "trigger",
+        "threshold",
+        "nearest_seed",
+        "detector",
+        "redaction",
+        "control",
+        "hub_version",
+        "sample",
+        "element",
+    }
+    line = json.loads((folder / "samples.jsonl").read_text())
+    (folder / "samples.jsonl").write_text(json.dumps({k: v for k, v in line.items() if k not in old}) + "\n")
+    for name in ("train.txt", "val.txt"):
+        (folder / name).unlink()
+    yaml_then = 'train: images/train\nval: images/train\nnames:\n  0: "bird"\n'
+    (folder / "data.yaml").write_text(yaml_then)
+    again = FolderSink(tmp_path)
+    _send(again, 2, "bird")
+    again.flush()
+    assert (folder / "data.yaml").read_text() == yaml_then
+    assert len(_coco(folder).imgs) == 2
+    _send(again, 3, "cat")
+    again.flush()
+    assert len(_as_ultralytics_reads(folder)["train"]) == 3
+
+
+def test_every_picture_says_why_it_was_taken_and_by_what(sink, tmp_path):
+    why = Provenance("birds", 1, "similarity", 0.6, "magpie.jpg", "clip 1", "yolo 1")
+    sink.send(replace(parcel(control=True), provenance=why))
+    sink.flush()
+    (image,) = _coco(tmp_path / "birds").imgs.values()
+    line = json.loads((tmp_path / "birds/samples.jsonl").read_text())
+    for told in (image, line):
+        assert (told["trigger"], told["threshold"], told["nearest_seed"]) == ("similarity", 0.6, "magpie.jpg")
+        assert (told["embedding_version"], told["detector"], told["control"]) == ("clip 1", "yolo 1", True)
+    assert (image["taken_at"], image["date_captured"]) == (100.0, "1970-01-01T00:01:40.000Z")
 
 
 def test_sizes_and_boxes_are_of_the_upright_picture(sink, tmp_path):
@@ -233,13 +321,14 @@ def test_a_torn_line_is_cut_off_and_its_sample_comes_again(tmp_path, keep):
     assert len(_coco(folder).imgs) == 2
 
 
-def test_a_damaged_line_costs_that_sample_only(tmp_path):
+@pytest.mark.parametrize("damage", [b"\0" * 50, b"7", b"{}", b'{"id": "x"}', b"\xff\xfe"])
+def test_a_damaged_line_costs_that_sample_only(tmp_path, damage):
     sink = FolderSink(tmp_path)
     for i in range(3):
         _send(sink, i, "bird")
     path = tmp_path / "birds/samples.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(lines[0] + b"\0" * (len(lines[1]) - 1) + b"\n" + lines[2])
+    path.write_bytes(lines[0] + damage + b"\n" + lines[2])
     FolderSink(tmp_path).flush()
     assert len(_coco(tmp_path / "birds").imgs) == 2
 
@@ -248,7 +337,8 @@ def test_files_that_were_lost_are_made_again(tmp_path):
     sink = FolderSink(tmp_path)
     _send(sink, 1, "dog", "bird")
     sink.flush()
-    before = {name: (tmp_path / "birds" / name).read_bytes() for name in ("annotations.json", "data.yaml")}
+    names = ("annotations.json", "data.yaml", "train.txt", "val.txt")
+    before = {name: (tmp_path / "birds" / name).read_bytes() for name in names}
     for name in before:
         (tmp_path / "birds" / name).unlink()
     FolderSink(tmp_path).flush()

@@ -16,6 +16,7 @@ def upgrade() -> None:
     op.add_column(
         "deliveries", sa.Column("checked_at", sa.Float(precision=53), server_default=sa.text("0"), nullable=False)
     )
+    op.create_index(op.f("ix_deliveries_state_sink_id"), "deliveries", ["state", "sink", "id"])
     op.create_table(
         "sinks",
         sa.Column("sink", sa.String(length=64), nullable=False),
