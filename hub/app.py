@@ -8,14 +8,16 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 
 from hub.blobs import open_blobs
 from hub.campaigns import LEAST_CONFIDENCE
+from hub.collect_env import CAMERA, Applied, CollectEnv, apply, camera_source
 from hub.collector import Collector
 from hub.errands import Errand
 from hub.forward import Forwarder
+from hub.local_camera import LocalCamera
 from hub.models.builtin_detector import BuiltinDetector
 from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.catalog import find_model, search_path
@@ -41,6 +43,9 @@ from shared.errors import BowerbirdError, InvalidInput, ModelError, StorageFull
 _log = logging.getLogger(__name__)
 
 MAX_WORKERS = 8
+
+AGAIN_S = 60.0
+"""How often what is not as Roboflow Collect's variables want it is tried again."""
 
 OUTCOMES_S = 6 * 3600.0
 """How often it is asked what became of a picture."""
@@ -87,19 +92,37 @@ class Hub:
         project = self.settings.roboflow_project
         if not project:
             raise InvalidInput("there is no Roboflow project to take seeds from", hint="Set ROBOFLOW_PROJECT.")
+        rules = CollectEnv.of(self.settings).rules
         with self.roboflow() as api:
-            return sync(self.store, self.blobs, api, project, self.embedder, now=time.time(), destination="roboflow")
+            return sync(self.store, self.blobs, api, project, self.embedder, now=time.time(), rules=rules)
+
+    def collect_campaigns(self) -> Applied:
+        """Campaigns as Roboflow Collect's variables want them."""
+        return apply(self.store, self.blobs, CollectEnv.of(self.settings), self.embedder, now=time.time())
+
+    def collect_camera(self) -> AbstractContextManager[object]:
+        """The camera that Roboflow Collect's variables want, served while the context lasts; else nothing."""
+        source = camera_source(CollectEnv.of(self.settings), self.store.cameras())
+        if source is None:
+            return nullcontext()
+        return LocalCamera(CAMERA, source, self.store, self.settings.sample_rate)
 
     def errands(self) -> list[Errand]:
         """What a running hub does now and then."""
-        settings = self.settings
-        if not (settings.roboflow_key and settings.roboflow_project and settings.roboflow_minutes):
+        collect, every_s = CollectEnv.of(self.settings), self.settings.roboflow_minutes * 60.0
+        if not collect.has_project:
             return []
-        every_s = settings.roboflow_minutes * 60.0
-        return [
-            Errand("seeds from Roboflow", every_s, self._sync_and_tell),
-            Errand("outcomes from Roboflow", every_s, self._read_outcomes),
-        ]
+        errands = [Errand("campaigns of Roboflow Collect's variables", AGAIN_S, self._collect_again)]
+        if every_s:
+            errands.append(Errand("outcomes from Roboflow", every_s, self._read_outcomes))
+        if every_s and collect.syncs:
+            errands.append(Errand("seeds from Roboflow", every_s, self._sync_and_tell))
+        return errands
+
+    def _collect_again(self) -> None:
+        """What could not be done at the start, such as embedding a prompt by a server that was not up."""
+        if problems := self.collect_campaigns().problems:
+            raise BowerbirdError("; ".join(problems))
 
     def _sync_and_tell(self) -> None:
         report = self.sync_seeds()

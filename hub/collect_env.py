@@ -1,12 +1,13 @@
 """Makes campaigns of what Roboflow Collect's variables say; collect_vars.py says what they mean."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from hub import campaigns as life
 from hub.campaigns import Draft
 from hub.collect_vars import ALL, CAMERA, DESTINATION, DRIFT, PROMPT, CollectEnv, camera_source, drafts, notes
-from hub.local_camera import switch_off
+from hub.local_camera import LocalCamera, switch_off
 from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.seeds import text_seeds
 from hub.triggers.everything import Everything
@@ -15,7 +16,7 @@ from hub.triggers.similarity import Similarity
 from hub.types import Budget, Campaign, CampaignState, Seed, SeedKind
 from shared.errors import BowerbirdError, InvalidInput
 
-__all__ = ["CAMERA", "Applied", "CollectEnv", "apply", "camera_source"]
+__all__ = ["CAMERA", "Applied", "CollectEnv", "apply", "camera_source", "local_camera"]
 
 _TRIGGERS: Mapping[str, type[Trigger]] = {PROMPT: Similarity, ALL: Everything, DRIFT: Random}
 
@@ -30,6 +31,12 @@ class Applied:
     deactivated: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+def local_camera(store: Store, env: CollectEnv) -> AbstractContextManager[object]:
+    """The camera that the variables ask for, while the context lasts; nothing where they ask for none."""
+    source = camera_source(env, store.cameras())
+    return nullcontext() if source is None else LocalCamera(CAMERA, source, store, env.sample_rate)
 
 
 def apply(store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Embedder], *, now: float) -> Applied:

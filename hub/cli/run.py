@@ -46,7 +46,8 @@ def run_hub(ctx: Context) -> None:
     _allow_many_connections()
     with hub.single_collector():
         say_where_to_look(hub)
-        with running(hub.errands()):
+        _say_what_collect_wants(hub)
+        with hub.collect_camera(), running(hub.errands()):
             asyncio.run(_until_signalled(hub))
     say("Stopped.")
 
@@ -65,6 +66,15 @@ def say_where_to_look(hub: Hub) -> None:
     say(f"samples   {hub.settings.datasets}   ({_own_name()} samples list)")
     for line in hub.model_lines():
         say(line)
+
+
+def _say_what_collect_wants(hub: Hub) -> None:
+    """Roboflow Collect's variables become campaigns."""
+    applied = hub.collect_campaigns()
+    for name in applied.created + applied.updated:
+        say(f"campaign  {name}, as the variables of Roboflow Collect say")
+    for said in applied.notes + applied.problems:
+        say(f"note      {said}")
 
 
 def _own_name() -> str:
