@@ -37,6 +37,7 @@ from hub.sinks import open_sink
 from hub.slots import Slots
 from hub.store import open_store
 from hub.sync import SyncReport, sync
+from hub.sync_tags import Problem
 from hub.types import Camera, Frame
 from shared.errors import BowerbirdError, InvalidInput, ModelError, StorageFull
 
@@ -63,6 +64,7 @@ class Hub:
         self._found: dict[Kind, LocalModel | None] = {}
         self._missing: dict[Kind, ModelError] = {}
         self._loading = threading.RLock()
+        self._told: set[Problem] = set()
 
     @property
     def store(self) -> Store:
@@ -128,8 +130,9 @@ class Hub:
         report = self.sync_seeds()
         for name in report.created + report.updated + report.reactivated + report.deactivated:
             _log.info("seeds from Roboflow changed %s", name)
-        for image, what in report.problems:
+        for image, what in set(report.problems) - self._told:
             _log.warning("left out the image %s of the Roboflow project: %s", image, what)
+        self._told = set(report.problems)
 
     def _read_outcomes(self) -> None:
         project = self.settings.roboflow_project
@@ -205,9 +208,7 @@ class Hub:
 
     def forwarder(self) -> Forwarder:
         """What empties the outbox."""
-        return Forwarder(
-            self.store, self.blobs, self.sink, clock=time.time, random=random.random, redact=self._redactor()
-        )
+        return Forwarder(self.store, self.blobs, self.sink, clock=time.time, random=random.random, redact=self.redactor)
 
     @contextmanager
     def single_collector(self) -> Iterator[None]:
@@ -250,11 +251,23 @@ class Hub:
             return BuiltinEmbedder()
         return load_embedder(found.path, device=self.settings.device, threads=self._inference_plan[2])
 
-    def _redactor(self) -> Redactor | None:
+    @cached_property
+    def redactor(self) -> Redactor | None:
+        """What makes parts of pictures unrecognisable before they leave, None where nothing is to be."""
         settings = self.settings
         if not settings.redact_labels and not settings.redact_regions:
             return None
         return Redactor(parse_regions(settings.redact_regions), settings.redact_labels, self.detector)
+
+    def check_redaction(self) -> list[str]:
+        """Cameras that regions to redact are given for and that there are not, since their names may be misspelt.
+
+        NotFound for a label that the detector does not know.
+        """
+        if self.redactor is None:
+            return []
+        self.redactor.check()
+        return sorted(set(parse_regions(self.settings.redact_regions)) - {c.name for c in self.store.cameras()})
 
     @cached_property
     def _inference_plan(self) -> tuple[int, int, int]:

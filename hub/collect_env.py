@@ -1,13 +1,12 @@
 """Makes campaigns of what Roboflow Collect's variables say; collect_vars.py says what they mean."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 from hub import campaigns as life
 from hub.campaigns import Draft
 from hub.collect_vars import ALL, CAMERA, DESTINATION, DRIFT, PROMPT, CollectEnv, camera_source, drafts, notes
-from hub.local_camera import LocalCamera, switch_off
+from hub.local_camera import switch_off
 from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.seeds import text_seeds
 from hub.triggers.everything import Everything
@@ -16,7 +15,7 @@ from hub.triggers.similarity import Similarity
 from hub.types import Budget, Campaign, CampaignState, Seed, SeedKind
 from shared.errors import BowerbirdError, InvalidInput
 
-__all__ = ["CAMERA", "Applied", "CollectEnv", "apply", "camera_source", "local_camera"]
+__all__ = ["CAMERA", "Applied", "CollectEnv", "apply", "camera_source"]
 
 _TRIGGERS: Mapping[str, type[Trigger]] = {PROMPT: Similarity, ALL: Everything, DRIFT: Random}
 
@@ -33,16 +32,14 @@ class Applied:
     notes: tuple[str, ...] = ()
 
 
-def local_camera(store: Store, env: CollectEnv) -> AbstractContextManager[object]:
-    """The camera that the variables ask for, while the context lasts; nothing where they ask for none."""
-    source = camera_source(env, store.cameras())
-    return nullcontext() if source is None else LocalCamera(CAMERA, source, store, env.sample_rate)
-
-
-def apply(store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Embedder], *, now: float) -> Applied:
+def apply(
+    store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Embedder], *, now: float, starting: bool = True
+) -> Applied:
     """Bring the campaigns in line with the variables, and switch off a camera that is no longer wanted.
 
-    To be called at each start, whatever is set. embedder: asked for only when a prompt is new.
+    To be called at each start, whatever is set, and again while there are problems. embedder: asked for only when a
+    prompt is new. starting: whether campaigns that were stopped are started; else those that a person stopped while
+    the hub runs stay so.
     """
     wanted = {draft.name: draft for draft in drafts(env)}
     known = {campaign.name: campaign for campaign in store.campaigns()}
@@ -50,7 +47,13 @@ def apply(store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Em
     for name in _TRIGGERS:
         draft, campaign = wanted.get(name), known.get(name)
         try:
-            what = _bring(store, blobs, env, embedder, draft, campaign, now) if draft else _retire(store, campaign)
+            if draft is None:
+                what = _retire(store, campaign)
+            elif campaign is None:
+                what = _create(store, blobs, env, embedder, draft, now)
+            else:
+                what = _update(store, blobs, env, embedder, draft, campaign, now)
+                what = _start(store, campaign) or what if starting else what
         except BowerbirdError as error:
             done["problems"].append(f"{name}: {error.message}{f' {error.hint}' if error.hint else ''}")
             continue
@@ -61,38 +64,46 @@ def apply(store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Em
     return Applied(**{what: tuple(names) for what, names in done.items()}, notes=tuple(notes(env, store.cameras())))
 
 
-def _bring(
+def _create(
+    store: Store, blobs: Blobs, env: CollectEnv, embedder: Callable[[], Embedder], draft: Draft, now: float
+) -> str:
+    seeds = text_seeds([env.prompt], embedder()) if draft.trigger.wants_seeds else []
+    life.create(store, draft, seeds, known_labels=lambda: (), sinks=(DESTINATION,), now=now)
+    life.activate(store, blobs, draft.name, embedder, now=now)
+    return "created"
+
+
+def _update(
     store: Store,
     blobs: Blobs,
     env: CollectEnv,
     embedder: Callable[[], Embedder],
     draft: Draft,
-    campaign: Campaign | None,
+    campaign: Campaign,
     now: float,
 ) -> str:
     """Make a campaign what the variables say; returns what that took."""
-    seeds = _prompt_seeds(store, env, embedder, campaign) if draft.trigger.wants_seeds else []
-    if campaign is None:
-        life.create(store, draft, seeds, known_labels=lambda: (), sinks=(DESTINATION,), now=now)
-        life.activate(store, blobs, draft.name, embedder, now=now)
-        return "created"
     if not _is_ours(campaign):
         raise InvalidInput("a campaign of that name was made by hand", hint="Give it another name.")
     if campaign.state is CampaignState.ARCHIVED:
         return ""
-    if seeds:
+    if draft.trigger.wants_seeds and (seeds := _new_prompt(store, env, embedder, campaign)):
         store.add_seeds(campaign.name, seeds)
         store.remove_seeds(campaign.name, _former_prompts(store, env, campaign))
     changed = _with(campaign, draft, env)
     if changed != campaign:
         store.update_campaign(changed)
-    fresh = _differs(store, changed)
-    if fresh:
-        life.commit(store, blobs, campaign.name, embedder, now=now, re_embed=True)
-    if campaign.state is not CampaignState.ACTIVE:
-        store.set_campaign_state(campaign.name, CampaignState.ACTIVE)
-        fresh = True
-    return "updated" if fresh else ""
+    if not _differs(store, changed):
+        return ""
+    life.commit(store, blobs, campaign.name, embedder, now=now, re_embed=True)
+    return "updated"
+
+
+def _start(store: Store, campaign: Campaign) -> str:
+    if campaign.state not in (CampaignState.DRAFT, CampaignState.INACTIVE):
+        return ""
+    store.set_campaign_state(campaign.name, CampaignState.ACTIVE)
+    return "updated"
 
 
 def _retire(store: Store, campaign: Campaign | None) -> str:
@@ -108,11 +119,9 @@ def _is_ours(campaign: Campaign) -> bool:
     return goes_there and isinstance(campaign.trigger, _TRIGGERS[campaign.name])
 
 
-def _prompt_seeds(
-    store: Store, env: CollectEnv, embedder: Callable[[], Embedder], campaign: Campaign | None
-) -> list[Seed]:
+def _new_prompt(store: Store, env: CollectEnv, embedder: Callable[[], Embedder], campaign: Campaign) -> list[Seed]:
     """The prompt as a seed, where the campaign does not have it."""
-    had = store.seeds(campaign.name) if campaign else []
+    had = store.seeds(campaign.name)
     if any(seed.kind is SeedKind.TEXT and seed.name == env.prompt and not seed.negative for seed in had):
         return []
     return text_seeds([env.prompt], embedder())

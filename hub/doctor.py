@@ -39,6 +39,7 @@ def examine(hub: Hub, now: float | None = None) -> list[Finding]:
         ("cameras", lambda: _cameras(hub, at)),
         ("campaigns", lambda: _campaigns(hub)),
         ("deliveries", lambda: _deliveries(hub)),
+        ("redaction", lambda: _redaction(hub)),
     )
     findings: list[Finding] = []
     for name, check in checks:
@@ -111,6 +112,14 @@ def _campaigns(hub: Hub) -> Iterator[Finding]:
     if (versions and hub.embedder().version not in versions) or len(versions) > 1:
         step = "Commit them again: hub campaigns commit NAME"
         yield Finding("campaigns", "fault", "some were committed with another embedder and judge nothing", step)
+
+
+def _redaction(hub: Hub) -> Iterator[Finding]:
+    for camera in hub.check_redaction():
+        step = "Check its name in HUB_REDACT_REGIONS; the regions of a misspelt camera are not hidden."
+        yield Finding("redaction", "fault", f"there is no camera {camera!r}", step)
+    if hub.redactor is not None:
+        yield Finding("redaction", "ok", "set up: its labels and cameras are known")
 
 
 def _deliveries(hub: Hub) -> Iterator[Finding]:

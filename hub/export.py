@@ -2,12 +2,14 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hub.blobs import storing, write_whole
+from hub.deliveries import Parcel, Provenance
 from hub.protocols import Blobs
 from hub.sinks.dataset import Dataset
+from hub.sinks.facts import facts_of
 from hub.types import Sample
 from shared.errors import InvalidInput
 
@@ -18,10 +20,13 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def export_samples(samples: Sequence[Sample], blobs: Blobs, out: Path, fmt: str) -> int:
+def export_samples(
+    samples: Sequence[Sample], blobs: Blobs, out: Path, fmt: str, provenance: Callable[[str], Provenance]
+) -> int:
     """Write samples to the folder `out`, which is new, empty or an export to be continued; returns how many.
 
-    coco and yolo write the same dataset, which both kinds of reader load; csv writes samples.csv, without pictures.
+    provenance: gives that of a sample's id. coco and yolo write the same dataset, which both kinds of reader load; csv
+    writes samples.csv, without pictures.
     """
     if fmt not in FORMATS:
         raise InvalidInput(f"{fmt!r} is no export format", hint=f"There is {', '.join(FORMATS)}.")
@@ -32,7 +37,8 @@ def export_samples(samples: Sequence[Sample], blobs: Blobs, out: Path, fmt: str)
         return _write_csv(samples, out / "samples.csv")
     dataset = Dataset(out)
     for sample in samples:
-        dataset.add(sample, blobs.get(sample.frame_id))
+        picture = blobs.get(sample.frame_id)
+        dataset.add(sample, picture, facts_of(Parcel(sample, picture, provenance(sample.id))))
     dataset.flush()
     return len(samples)
 

@@ -57,6 +57,10 @@ FLUSH_S = 2.0
 FLUSH_SHARE = 0.05
 """A destination is flushed no more often than every FLUSH_S, and for no more than this share of the time."""
 
+EVERY_S = 0.01
+"""Deliveries begin this far apart, of all destinations: a backlog is not to keep the interpreter from the poller, which
+shares it. Eight threads that all have something to send make polls late by tens of milliseconds, one hardly any."""
+
 IDLE_S = 0.5
 TROUBLE_S = 5.0
 """How long a lane waits after a mistake of ours."""
@@ -167,6 +171,27 @@ class Parts:
     monotonic: Callable[[], float]
     redact: Redact | None
     slack_s: float
+    turnstile: "_Turnstile"
+
+
+class _Turnstile:
+    """Lets one pass every EVERY_S, whichever thread it is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._next_at = float("-inf")
+
+    def passes(self, now: float) -> bool:
+        """Whether one may pass at a time, in monotonic seconds; then it has."""
+        with self._lock:
+            if now < self._next_at:
+                return False
+            self._next_at = now + EVERY_S
+            return True
+
+    def wait_s(self, now: float) -> float:
+        """Until one may pass."""
+        return max(0.0, self._next_at - now)
 
 
 class Forwarder:
@@ -188,7 +213,7 @@ class Forwarder:
         monotonic: Callable[[], float] = time.monotonic,
         slack_s: float = SLACK_S,
     ) -> None:
-        self._parts = Parts(store, blobs, open, clock, random, monotonic, redact, slack_s)
+        self._parts = Parts(store, blobs, open, clock, random, monotonic, redact, slack_s, _Turnstile())
         self._lanes: dict[str, _Lane] = {}
         self._problem = ""
 
@@ -459,9 +484,12 @@ class _Lane:
 
     def _hand_out(self) -> None:
         while self._ready and self._is_free() and self._allowed() > 0:
+            if self._parts.clock() + self._pace.timeout_s > self._ready[0].until:
+                self._ready.popleft()  # too late: somebody else may have it before we are done
+                continue
+            if not self._parts.turnstile.passes(time.monotonic()):
+                return
             job = self._ready.popleft()
-            if self._parts.clock() + self._pace.timeout_s > job.until:
-                continue  # too late: somebody else may have it before we are done
             if self._tokens is not None:
                 self._tokens = self._tokens.take()
             self._under_way[job.delivery.id] = job = replace(job, round=self._round, probe=not self._breaker.is_open)
@@ -487,12 +515,13 @@ class _Lane:
 
     def _patience_s(self, wait_s: float) -> float:
         """How long to wait for something to end, when there is something else to do, too."""
-        if not self._under_way and self._is_done() and wait_s < IDLE_S:
+        if self._is_done() and wait_s < IDLE_S:
             return 0.0
         if self._rests():
             return min(wait_s, max(0.01, self._breaker.health.until - self._parts.clock()))
-        if self._tokens is not None and not self._idle:
-            return min(wait_s, max(0.001, self._tokens.wait_s))
+        if self._sink is not None and self._is_free() and (self._ready or not self._idle):
+            turn_s = self._parts.turnstile.wait_s(time.monotonic())
+            return min(wait_s, max(0.001, turn_s, self._tokens.wait_s if self._tokens else 0.0))
         return wait_s
 
     def _end(self, job: _Job, tried: Tried) -> Drained:

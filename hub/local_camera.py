@@ -32,7 +32,7 @@ BACKOFF = Backoff(base_s=1.0, cap_s=60.0)
 LOOPBACK = "http://127.0.0.1:"
 
 _URL = re.compile(rf"{re.escape(LOOPBACK)}\d+/image\.jpg")
-_NOT_FOR_IT = ("HUB_", "ROBOFLOW_", "CAMERA_")
+_NOT_FOR_IT = ("HUB_", "ROBOFLOW_")
 
 
 class LocalCamera:

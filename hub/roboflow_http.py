@@ -3,6 +3,7 @@ records nor its exceptions can hold it."""
 
 import threading
 import time
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Exchange:
             follow_redirects=False,
             headers={"User-Agent": "bowerbird-hub", "Accept": "application/json, */*;q=0.5"},
         )
+        # Destinations live as long as they are used, and nobody closes them.
+        self._closed = weakref.finalize(self, self._client.close)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -73,7 +76,7 @@ class Exchange:
 
     def close(self) -> None:
         """Give up the connections."""
-        self._client.close()
+        self._closed()
 
 
 def _read(response: httpx.Response, most: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import platformdirs
 
 from hub.budget import parse_limit
+from hub.redact import parse_regions
 from hub.sinks.options import API_URL, PERIODS, SPLITS, RoboflowOptions, SinkOptions, WebhookOptions
 from shared.config import at_least, between, load, one_of, setting
 from shared.errors import InvalidInput
@@ -22,6 +23,15 @@ def is_rate(text: str) -> str:
     try:
         if text:
             parse_limit(text)
+    except InvalidInput as error:
+        return error.message
+    return ""
+
+
+def is_regions(text: str) -> str:
+    """What is wrong with regions to redact, or ""."""
+    try:
+        parse_regions(text)
     except InvalidInput as error:
         return error.message
     return ""
@@ -56,7 +66,9 @@ class Settings:
 
     # what is made unrecognisable before a picture leaves this machine
     redact_labels: tuple[str, ...] = setting((), "HUB_REDACT_LABELS", "labels, such as person,car")
-    redact_regions: str = setting("", "HUB_REDACT_REGIONS", "by camera: porch:0,0 0.3,0 0.3,1 0,1; gate:…")
+    redact_regions: str = setting(
+        "", "HUB_REDACT_REGIONS", "by camera: porch:0,0 0.3,0 0.3,1 0,1; gate:…", check=is_regions
+    )
 
     # the Roboflow destination, and seeds from there
     roboflow_key: str = setting("", "ROBOFLOW_KEY", "API key", secret=True, aliases=("ROBOFLOW_API_KEY",))

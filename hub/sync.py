@@ -12,12 +12,11 @@ from hub import campaigns as life
 from hub.campaigns import Draft
 from hub.protocols import Blobs, Embedder, Store
 from hub.roboflow import RemoteImage, Roboflow
-from hub.seeds import Pictures, picture_seeds
-from hub.sync_tags import SAMPLE_MORE, Group, Origin, Problem, groups_of, origin_of
+from hub.sync_pictures import RemotePictures, merged, origin
+from hub.sync_tags import SAMPLE_MORE, Group, Problem, groups_of
 from hub.triggers.similarity import Similarity
-from hub.types import Budget, Campaign, CampaignState, Seed, SeedKind
-from hub.vision import decode
-from shared.errors import DeliveryError, ImageError, InvalidInput, RetryLater
+from hub.types import Budget, Campaign, CampaignState, Seed
+from shared.errors import InvalidInput
 
 _log = logging.getLogger(__name__)
 
@@ -25,9 +24,6 @@ PREFIX = "roboflow/"
 """What the names of synced campaigns begin with; the tag follows."""
 
 _FIELDS = ("id", "name", "tags", "url")
-
-_GIVE_UP_AFTER = 3
-"""Downloads in a row that Roboflow did not answer; the others wait for the next sync."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ def sync(
     what `rules` change) are touched; one that a person deactivated stays so.
     """
     groups, problems = groups_of(list(api.search(project, tag=SAMPLE_MORE, fields=_FIELDS)))
-    run = _Sync(store, blobs, _Pictures(api, project, blobs, embedder), embedder, now, destination, rules)
+    run = _Sync(store, blobs, RemotePictures(api, project, blobs, embedder), embedder, now, destination, rules)
     run.problems += problems
     known = {campaign.name: campaign for campaign in store.campaigns()}
     for tag, group in sorted(groups.items()):
@@ -78,55 +74,12 @@ def sync(
 
 
 @dataclass
-class _Pictures:
-    """The pictures of one sync, each downloaded and embedded once, whatever number of tags ask for it."""
-
-    api: Roboflow
-    project: str
-    blobs: Blobs
-    embedder: Callable[[], Embedder]
-    seeds: dict[str, Seed] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
-    unanswered: int = 0
-
-    def seed(self, image: RemoteImage) -> Seed | None:
-        """The image as a seed, None when it could not be had (`failed` says why)."""
-        if image.id in self.seeds or image.id in self.failed:
-            return self.seeds.get(image.id)
-        try:
-            data = self._download(image)
-            decode(data)
-        except RetryLater as error:
-            self.unanswered += 1
-            self.failed[image.id] = f"it could not be downloaded: {error.message}"
-        except (DeliveryError, ImageError) as error:
-            self.failed[image.id] = f"it could not be used: {error.message}"
-        else:
-            self.unanswered = 0
-            name = Origin((image.id,), image.name).seed_name
-            found = picture_seeds(Pictures([(name, data)]), SeedKind.IMAGE, self.blobs, self.embedder())
-            self.seeds[image.id] = found[0]
-        return self.seeds.get(image.id)
-
-    def _download(self, image: RemoteImage) -> bytes:
-        if self.unanswered >= _GIVE_UP_AFTER:
-            raise RetryLater("not tried, since others before it were not answered")
-        url = image.url
-        if not url:
-            details = self.api.image(self.project, image.id)
-            url = details.url if details else ""
-        if not url:
-            raise DeliveryError("Roboflow does not say where its picture is")
-        return self.api.download(url)
-
-
-@dataclass
 class _Sync:
     """One run: what it works on, and what it did so far."""
 
     store: Store
     blobs: Blobs
-    pictures: _Pictures
+    pictures: RemotePictures
     embedder: Callable[[], Embedder]
     now: float
     destination: str
@@ -145,7 +98,7 @@ class _Sync:
             self.did.setdefault(what, []).append(PREFIX + group.tag)
 
     def _create(self, group: Group) -> str:
-        seeds = _merged([], self._seeds(group.images))
+        seeds = merged([], self._seeds(group.images))
         if not seeds:
             return ""
         draft = Draft(
@@ -181,21 +134,21 @@ class _Sync:
     def _is_ours(self, campaign: Campaign, seeds: Sequence[Seed]) -> bool:
         """Whether a sync made it: then it has, or its first version had, seeds from Roboflow."""
         first = self.store.versions(campaign.name)[:1]
-        return any(map(_origin, [*seeds, *(seed for version in first for seed in version.seeds)]))
+        return any(map(origin, [*seeds, *(seed for version in first for seed in version.seeds)]))
 
     def _bring_seeds(self, group: Group, had: Sequence[Seed]) -> None:
         """Add what is new and take away what is no longer tagged; a campaign is never left without any."""
         name, wanted = PREFIX + group.tag, {image.id for image in group.images}
-        origins = {seed.id: origin for seed in had if (origin := _origin(seed))}
-        known = {each for origin in origins.values() for each in origin.ids}
+        origins = {seed.id: found for seed in had if (found := origin(seed))}
+        known = {each for found in origins.values() for each in found.ids}
         new = self._seeds([image for image in group.images if image.id not in known])
-        untagged = [seed_id for seed_id, origin in origins.items() if not wanted.intersection(origin.ids)]
+        untagged = [seed_id for seed_id, found in origins.items() if not wanted.intersection(found.ids)]
         renamed = [
             replace(seed, name=replace(origins[seed.id], tagged=True).seed_name)
             for seed in had
             if seed.id in origins and seed.id not in untagged and not origins[seed.id].tagged
         ]
-        added = _merged([seed for seed in had if seed.id not in untagged], [*renamed, *new])
+        added = merged([seed for seed in had if seed.id not in untagged], [*renamed, *new])
         if added:
             self.store.add_seeds(name, added)
         kept = {seed.id for seed in added}
@@ -218,13 +171,13 @@ class _Sync:
         if not campaign.version:
             return False
         newest = self.store.versions(name)[-1]
-        seeds = {seed.id for seed in self.store.seeds(name) if _origin(seed)}
+        seeds = {seed.id for seed in self.store.seeds(name) if origin(seed)}
         return (
             newest.trigger == campaign.trigger
             and newest.budget.threshold == campaign.budget.threshold
             and self.rules(newest.budget) == newest.budget
             and newest.tags == campaign.tags
-            and {seed.id for seed in newest.seeds if _origin(seed)} == seeds
+            and {seed.id for seed in newest.seeds if origin(seed)} == seeds
         )
 
     def _seeds(self, images: Sequence[RemoteImage]) -> list[Seed]:
@@ -236,10 +189,10 @@ class _Sync:
     def retire(self, campaign: Campaign) -> None:
         """Stop the campaign of a tag that is gone, and mark its seeds, so that it starts again when the tag is back."""
         seeds = self.store.seeds(campaign.name)
-        if campaign.state is not CampaignState.ACTIVE or not any(map(_origin, seeds)):
+        if campaign.state is not CampaignState.ACTIVE or not any(map(origin, seeds)):
             return
-        origins = [(seed, origin) for seed in seeds if (origin := _origin(seed))]
-        marked = [replace(seed, name=replace(origin, tagged=False).seed_name) for seed, origin in origins]
+        origins = [(seed, found) for seed in seeds if (found := origin(seed))]
+        marked = [replace(seed, name=replace(found, tagged=False).seed_name) for seed, found in origins]
         self.store.add_seeds(campaign.name, marked)
         self.store.set_campaign_state(campaign.name, CampaignState.INACTIVE)
         self.did.setdefault("deactivated", []).append(campaign.name)
@@ -252,25 +205,6 @@ class _Sync:
         )
 
 
-def _origin(seed: Seed) -> Origin | None:
-    return origin_of(seed.name)
-
-
 def _is_untagged(seed: Seed) -> bool:
-    origin = _origin(seed)
-    return origin is not None and not origin.tagged
-
-
-def _merged(had: Sequence[Seed], new: Sequence[Seed]) -> list[Seed]:
-    """New seeds under names that keep the remote ids of those with the same picture."""
-    origins = {seed.id: origin for seed in had if (origin := _origin(seed))}
-    merged: dict[str, Seed] = {}
-    for seed in new:
-        origin, before = _origin(seed), origins.get(seed.id)
-        if origin is not None and before is not None:
-            origin = replace(origin, ids=tuple(dict.fromkeys((*before.ids, *origin.ids))), file=before.file)
-        if origin is not None:
-            origins[seed.id] = origin
-            seed = replace(seed, name=origin.seed_name)
-        merged[seed.id] = seed
-    return list(merged.values())
+    found = origin(seed)
+    return found is not None and not found.tagged

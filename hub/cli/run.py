@@ -44,8 +44,11 @@ def run_hub(ctx: Context) -> None:
     log.setup("DEBUG" if ctx.verbose else settings.log_level if not sys.stderr.isatty() else "WARNING")
     hub = ctx.hub
     _allow_many_connections()
+    unknown = hub.check_redaction()
     with hub.single_collector():
         say_where_to_look(hub)
+        for camera in unknown:
+            say(f"note      HUB_REDACT_REGIONS names a camera {camera!r} that there is not (yet)")
         _say_what_collect_wants(hub)
         with hub.collect_camera(), running(hub.errands()):
             asyncio.run(_until_signalled(hub))

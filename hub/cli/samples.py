@@ -185,5 +185,5 @@ def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
 def export(ctx: Context, campaign: str, fmt: str, status: str | None, out: Path) -> None:
     """Write samples and their labels to a folder."""
     found = _samples(ctx, campaign, None, status, None)
-    written = export_samples(found, ctx.hub.blobs, out, fmt)
+    written = export_samples(found, ctx.hub.blobs, out, fmt, ctx.hub.store.provenance)
     click.echo(f"Wrote {written} samples to {out}.")

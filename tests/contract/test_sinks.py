@@ -3,15 +3,17 @@
 import pytest
 
 from hub.sinks import SINKS, open_sink
-from hub.sinks.options import SinkOptions, WebhookOptions
+from hub.sinks.options import RoboflowOptions, SinkOptions, WebhookOptions
 from tests.hub.delivering import parcel, picture
 from tests.hub.sinks.receiver import receiving
+from tests.roboflow_server import RoboflowServer
 
 
 @pytest.fixture(params=sorted(SINKS))
 def sink(request, tmp_path):
-    with receiving() as receiver:
-        yield open_sink(request.param, SinkOptions(tmp_path, webhook=WebhookOptions(receiver.url)))
+    with receiving() as receiver, RoboflowServer() as server:
+        roboflow = RoboflowOptions(server.key, project="birds", url=server.url)
+        yield open_sink(request.param, SinkOptions(tmp_path, roboflow, WebhookOptions(receiver.url)))
 
 
 def test_it_goes_by_the_name_that_it_stands_under():

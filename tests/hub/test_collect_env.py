@@ -29,8 +29,8 @@ def _env(**variables: str) -> CollectEnv:
 
 
 class Site:
-    def __init__(self, store, blobs, embedder):
-        self.store, self.blobs, self.embedder = store, blobs, embedder
+    def __init__(self, store, blobs, embedder, server):
+        self.store, self.blobs, self.embedder, self.server = store, blobs, embedder, server
         self.asked = 0
 
     def model(self):
@@ -51,7 +51,7 @@ class Site:
 def site(tmp_path):
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     with RoboflowServer() as server, RemoteClip(server.url, KEY) as clip:
-        yield Site(store, open_blobs(f"file://{tmp_path / 'frames'}"), clip)
+        yield Site(store, open_blobs(f"file://{tmp_path / 'frames'}"), clip, server)
     store.close()
 
 
@@ -126,6 +126,14 @@ def test_what_a_person_set_stays(site):
     assert sorted(seed.name for seed in version.seeds) == ["a kitten", "dog"]
 
 
+def test_a_campaign_that_a_person_stops_is_started_by_the_next_start_and_not_before(site):
+    site.apply(COLLECT_ALL="1")
+    site.store.set_campaign_state("collect-all", CampaignState.INACTIVE)
+    again = apply(site.store, site.blobs, _env(COLLECT_ALL="1"), site.model, now=1000.0, starting=False)
+    assert (again, site.states()) == (Applied(), {"collect-all": "inactive"})
+    assert site.apply(COLLECT_ALL="1").updated == ("collect-all",)
+
+
 def test_an_archived_campaign_stays_archived(site):
     site.apply(COLLECT_ALL="1")
     site.store.set_campaign_state("collect-all", CampaignState.ARCHIVED)
@@ -137,7 +145,7 @@ def test_a_persons_campaign_of_that_name_is_left_alone_and_told(site):
     site.store.add_campaign(Campaign(0, "collect-all", Everything(), destinations=("folder",)), [])
     report = site.apply(COLLECT_ALL="1")
     assert "by hand" in report.problems[0]
-    assert site.apply() == Applied(notes=report.notes or site.apply().notes)
+    assert not site.apply().deactivated
     assert site.states() == {"collect-all": "draft"}
 
 
@@ -146,6 +154,15 @@ def test_a_prompt_that_is_not_understood_is_told_and_the_others_go_on(site):
     report = site.apply(CLIP_TEXT_PROMPT="cat", COLLECT_ALL="1")
     assert report.created == ("collect-all",)
     assert "understands no text" in report.problems[0]
+
+
+def test_a_prompt_that_the_server_did_not_embed_is_tried_again(site):
+    site.server.fail("refused", route="clip_text", times=2)
+    assert "refused" in site.apply(CLIP_TEXT_PROMPT="cat").problems[0]
+    again = apply(site.store, site.blobs, _env(CLIP_TEXT_PROMPT="cat"), site.model, now=1000.0, starting=False)
+    assert again.problems
+    again = apply(site.store, site.blobs, _env(CLIP_TEXT_PROMPT="cat"), site.model, now=1000.0, starting=False)
+    assert again.created == ("collect-prompt",)
 
 
 def test_frames_alike_within_the_buffer_are_near_duplicates(site):

@@ -14,17 +14,32 @@ from tests.hub.delivering import fill
 
 
 @pytest.fixture
-def hub(tmp_path):
-    """Five samples and where their pictures are."""
+def store(tmp_path):
+    """Five samples."""
     fill(tmp_path, 5)
-    store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
-    yield store.samples(), open_blobs(f"file://{tmp_path / 'frames'}")
-    store.close()
+    opened = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return open_blobs(f"file://{tmp_path / 'frames'}")
+
+
+@pytest.fixture
+def export(store, blobs):
+    """Export the samples, or the newest of them."""
+
+    def run(out, fmt, limit=100):
+        return export_samples(store.samples(limit=limit), blobs, out, fmt, store.provenance)
+
+    return run
 
 
 @pytest.mark.parametrize("fmt", ["coco", "yolo"])
-def test_an_export_is_read_by_both_kinds_of_reader(hub, tmp_path, fmt):
-    assert export_samples(*hub, tmp_path / "out", fmt) == 5
+def test_an_export_is_read_by_both_kinds_of_reader(export, tmp_path, fmt):
+    assert export(tmp_path / "out", fmt) == 5
     coco = COCO(str(tmp_path / "out/annotations.json"))
     assert (len(coco.imgs), len(coco.anns)) == (5, 10)
     names = yaml.safe_load((tmp_path / "out/data.yaml").read_text())["names"]
@@ -32,11 +47,11 @@ def test_an_export_is_read_by_both_kinds_of_reader(hub, tmp_path, fmt):
     assert len(list((tmp_path / "out/labels/train").glob("*.txt"))) == 5
 
 
-def test_a_csv_has_a_row_per_sample(hub, tmp_path):
-    assert export_samples(*hub, tmp_path / "out", "csv") == 5
+def test_a_csv_has_a_row_per_sample(export, store, tmp_path):
+    assert export(tmp_path / "out", "csv") == 5
     with (tmp_path / "out/samples.csv").open() as file:
         rows = list(csv.DictReader(file))
-    samples = hub[0]
+    samples = store.samples()
     assert [row["id"] for row in rows] == [sample.id for sample in samples]
     assert [float(row["score"]) for row in rows] == pytest.approx([s.score.value for s in samples], abs=1e-6)
     assert (rows[0]["camera"], rows[0]["labels"], rows[0]["cosine"]) == ("porch", "bird cat", "")
@@ -44,31 +59,30 @@ def test_a_csv_has_a_row_per_sample(hub, tmp_path):
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-def test_an_export_can_be_done_again_and_continued(hub, tmp_path, fmt):
-    samples, blobs = hub
-    export_samples(samples[:3], blobs, tmp_path / "out", fmt)
-    export_samples(samples, blobs, tmp_path / "out", fmt)
+def test_an_export_can_be_done_again_and_continued(export, tmp_path, fmt):
+    export(tmp_path / "out", fmt, limit=3)
+    export(tmp_path / "out", fmt)
     files = sorted(path.name for path in (tmp_path / "out").rglob("*") if path.is_file())
-    export_samples(samples, blobs, tmp_path / "again", fmt)
+    export(tmp_path / "again", fmt)
     assert sorted(path.name for path in (tmp_path / "again").rglob("*") if path.is_file()) == files
 
 
 @pytest.mark.parametrize("fmt", FORMATS)
-def test_a_folder_with_other_files_is_left_alone(hub, tmp_path, fmt):
+def test_a_folder_with_other_files_is_left_alone(export, tmp_path, fmt):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/thesis.tex").write_text("mine")
     with pytest.raises(InvalidInput, match="other files"):
-        export_samples(*hub, tmp_path / "out", fmt)
+        export(tmp_path / "out", fmt)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.tex"]
 
 
-def test_an_unknown_format_is_answered_with_the_known_ones(hub, tmp_path):
+def test_an_unknown_format_is_answered_with_the_known_ones(export, tmp_path):
     with pytest.raises(InvalidInput, match="coco, yolo, csv"):
-        export_samples(*hub, tmp_path / "out", "voc")
+        export(tmp_path / "out", "voc")
 
 
-def test_a_picture_that_is_gone_is_named(hub, tmp_path):
-    samples, blobs = hub
+def test_a_picture_that_is_gone_is_named(export, store, blobs, tmp_path):
+    samples = store.samples()
     blobs.delete(samples[2].frame_id)
     with pytest.raises(NotFound, match=samples[2].frame_id):
-        export_samples(samples, blobs, tmp_path / "out", "coco")
+        export(tmp_path / "out", "coco")

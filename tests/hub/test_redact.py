@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
@@ -113,6 +113,7 @@ def test_without_labels_no_detector_is_asked_for():
     assert Redactor({"porch": (_LEFT,)}, (), missing)(_of(), _jpeg(_noise())) is not None
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8))
 def test_every_pixel_within_a_polygon_is_hidden_and_none_far_from_it(corners):
     black_and_white = np.indices((96, 128)).sum(axis=0) % 2 * 255

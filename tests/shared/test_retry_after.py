@@ -3,7 +3,7 @@
 from email.utils import formatdate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.retry_after import LONGEST_S, retry_after_s
@@ -11,11 +11,13 @@ from shared.retry_after import LONGEST_S, retry_after_s
 NOW = 1_792_000_000.0
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**12))
 def test_seconds_are_read_and_bounded(seconds):
     assert retry_after_s(f" {seconds} ", NOW) == min(seconds, LONGEST_S)
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**6), 10**6))
 def test_a_date_is_the_time_until_then(seconds):
     waited = retry_after_s(formatdate(NOW + seconds, usegmt=True), NOW)
@@ -34,6 +36,7 @@ def test_what_can_not_be_read_says_nothing(text):
     assert retry_after_s(text, NOW) is None
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_whatever_a_server_says_the_wait_is_bounded(text):
     waited = retry_after_s(text, NOW, longest_s=60.0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.deliveries import Provenance
@@ -50,6 +50,7 @@ def test_labels_are_counted(labels, expected):
     assert counted(labels) == expected
 
 
+@settings(deadline=None)
 @given(st.floats(0, 4e9))
 def test_times_are_iso_8601_in_utc(at):
     text = iso_time(at)

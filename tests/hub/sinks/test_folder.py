@@ -154,6 +154,14 @@ def test_a_folder_made_before_there_were_lists_and_facts_goes_on(sink, tmp_path)
     assert len(_as_ultralytics_reads(folder)["train"]) == 3
 
 
+def test_lists_that_a_crash_left_behind_are_brought_up_to_date(sink, tmp_path):
+    for i in range(3):
+        _send(sink, i, "bird")
+    assert len(_as_ultralytics_reads(tmp_path / "birds")["train"]) == 1
+    FolderSink(tmp_path).flush()
+    assert len(_as_ultralytics_reads(tmp_path / "birds")["train"]) == 3
+
+
 def test_every_picture_says_why_it_was_taken_and_by_what(sink, tmp_path):
     why = Provenance("birds", 1, "similarity", 0.6, "magpie.jpg", "clip 1", "yolo 1")
     sink.send(replace(parcel(control=True), provenance=why))
