@@ -98,9 +98,10 @@ class Hub:
         with self.roboflow() as api:
             return sync(self.store, self.blobs, api, project, self.embedder, now=time.time(), rules=rules)
 
-    def collect_campaigns(self) -> Applied:
-        """Campaigns as Roboflow Collect's variables want them."""
-        return apply(self.store, self.blobs, CollectEnv.of(self.settings), self.embedder, now=time.time())
+    def collect_campaigns(self, *, starting: bool) -> Applied:
+        """Campaigns as Roboflow Collect's variables want them; those that a person stopped go on at a start only."""
+        env = CollectEnv.of(self.settings)
+        return apply(self.store, self.blobs, env, self.embedder, now=time.time(), starting=starting)
 
     def collect_camera(self) -> AbstractContextManager[object]:
         """The camera that Roboflow Collect's variables want, served while the context lasts; else nothing."""
@@ -123,7 +124,7 @@ class Hub:
 
     def _collect_again(self) -> None:
         """What could not be done at the start, such as embedding a prompt by a server that was not up."""
-        if problems := self.collect_campaigns().problems:
+        if problems := self.collect_campaigns(starting=False).problems:
             raise BowerbirdError("; ".join(problems))
 
     def _sync_and_tell(self) -> None:
@@ -225,7 +226,9 @@ class Hub:
             yield
 
     def close(self) -> None:
-        """Give up the database."""
+        """Give up the database, and the connections to a model elsewhere."""
+        if isinstance(embedder := self.__dict__.get("_embedder"), RemoteClip):
+            embedder.close()
         if self._store is not None:
             self._store.close()
 

@@ -266,9 +266,11 @@ def _fit_scorer(store: Store, of: Campaign | Version, seeds: Sequence[Seed], emb
         labels=getattr(trigger, "labels", ()) if trigger.element is ElementKind.CROP else (),
         confidence=getattr(trigger, "confidence", 0.0) if trigger.element is ElementKind.CROP else 0.0,
     )
-    prior = _prior(embedder) if any(seed.kind is SeedKind.TEXT for seed in seeds) else embedder.prior
+    scorer = getattr(trigger, "scorer", "calibrated")
+    in_words = any(seed.kind is SeedKind.TEXT for seed in seeds)
+    prior = _prior(embedder) if in_words and scorer == "calibrated" else embedder.prior
     known = examples(seeds, embedder.version, _without_seeds(background, seeds), embedder.typical, prior)
-    return fit(getattr(trigger, "scorer", "calibrated"), known)
+    return fit(scorer, known)
 
 
 def _prior(embedder: Embedder) -> Prior:

@@ -73,7 +73,7 @@ def say_where_to_look(hub: Hub) -> None:
 
 def _say_what_collect_wants(hub: Hub) -> None:
     """Roboflow Collect's variables become campaigns."""
-    applied = hub.collect_campaigns()
+    applied = hub.collect_campaigns(starting=True)
     for name in applied.created + applied.updated:
         say(f"campaign  {name}, as the variables of Roboflow Collect say")
     for said in applied.notes + applied.problems:

@@ -13,6 +13,7 @@ import httpcore
 import httpx
 import numpy as np
 
+from hub.models.nouns import noun_vectors
 from hub.models.prior import NOTHING
 from hub.models.typical import UNKNOWN_CLIP
 from hub.models.vectors import model_version, unit
@@ -97,8 +98,8 @@ class RemoteClip:
         return self._in_batches("embed_text", "text", list(texts))
 
     def nouns(self) -> Vectors:
-        """None: what a campaign that goes by raw cosine has no use for is not worth hundreds of requests."""
-        return np.zeros((0, self.dim), np.float32)
+        """(n, dim) unit float32, asked for once and kept: see nouns.py. ModelError as for pictures."""
+        return noun_vectors(self.version, self.embed_text)
 
     def close(self) -> None:
         """Give up the connections."""

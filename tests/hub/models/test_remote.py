@@ -52,7 +52,7 @@ def test_pictures_and_texts_become_unit_vectors_in_their_order(make, server):
     pictures = _pictures(AT_ONCE + 1)
     assert np.array_equal(clip.embed(pictures)[8], clip.embed([pictures[8]])[0])
     assert [len(asked.body["text"]) for asked in server.asked("clip_text")] == [8, 8, 1, 1]
-    assert clip.embed([]).shape == clip.embed_text([]).shape == clip.nouns().shape == (0, 512)
+    assert clip.embed([]).shape == clip.embed_text([]).shape == (0, 512)
 
 
 def test_vectors_that_are_not_of_unit_length_are_made_so(make, server):
@@ -205,3 +205,13 @@ def _logging():
     yield
     logging.getLogger().handlers[:] = before[0]
     logging.getLogger().setLevel(before[1])
+
+
+def test_nouns_are_asked_for_once_and_kept(make, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("hub.models.nouns.nouns", lambda: tuple(f"noun {i}" for i in range(20)))
+    first = make(server).nouns()
+    asked = len(server.asked("clip_text"))
+    np.testing.assert_array_equal(make(server).nouns(), first)
+    assert first.shape == (20, 512)
+    assert len(server.asked("clip_text")) == asked > 0
