@@ -39,7 +39,7 @@ from hub.store import open_store
 from hub.sync import SyncReport, sync
 from hub.sync_tags import Problem
 from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, InvalidInput, ModelError, StorageFull
+from shared.errors import BowerbirdError, ModelError, NotSetUp, StorageFull
 
 _log = logging.getLogger(__name__)
 
@@ -83,17 +83,17 @@ class Hub:
         return open_sink(destination, self.settings.sinks)
 
     def roboflow(self) -> Roboflow:
-        """A client, to be closed. InvalidInput without a key."""
+        """A client, to be closed. NotSetUp without a key."""
         options = self.settings.sinks.roboflow
         if not options.key:
-            raise InvalidInput("there is no Roboflow key", hint="Set ROBOFLOW_KEY; see: hub roboflow check")
+            raise NotSetUp("there is no Roboflow key", hint="Set ROBOFLOW_KEY; see: hub roboflow check")
         return Roboflow(options.key, workspace=options.workspace, url=options.url)
 
     def sync_seeds(self) -> SyncReport:
         """Campaigns from the tagged images of the Roboflow project."""
         project = self.settings.roboflow_project
         if not project:
-            raise InvalidInput("there is no Roboflow project to take seeds from", hint="Set ROBOFLOW_PROJECT.")
+            raise NotSetUp("there is no Roboflow project to take seeds from", hint="Set ROBOFLOW_PROJECT.")
         rules = CollectEnv.of(self.settings).rules
         with self.roboflow() as api:
             return sync(self.store, self.blobs, api, project, self.embedder, now=time.time(), rules=rules)

@@ -36,8 +36,8 @@ class DriftRow:
 
     frames: it has. cosine: of the two mean vectors, Roboflow Collect's figure. low, high: its 95 % interval. expected:
     the cosine that so few frames would have on average had nothing changed. mmd2: 0 for no drift, 2 for nothing in
-    common. p: how often chance gives as much. stretch_s: seconds whose frames count as one draw, 0 where each frame does.
-    drifted: significant among all rows. All are None, and drifted False, where too few frames can be compared.
+    common. p: how often chance gives as much. stretch_s: seconds whose frames count as one draw, 0 where each frame
+    does. drifted: significant among all rows. All are None, and drifted False, where too few frames can be compared.
     """
 
     period: str
@@ -109,10 +109,10 @@ def measure(
 ) -> DriftReport:
     """Compare each period of `now`, and all of it, with the reference. The two must share no frame.
 
-    Frames of a stretch of time (of an eighth of a side, or less) are resampled and permuted together, since they are not
-    independent: see hub/two_samples.py. Cameras on both sides are each compared with themselves, and count in the reference as much as in the
-    period, so that a camera that was off is no drift. Rows are marked as drifted at a false discovery rate of 5 % over
-    the periods (Benjamini-Hochberg); All time, which is made of them, by its own p-value.
+    Frames of a stretch of time (an eighth of a side, or less) are resampled and permuted together, since they are not
+    independent: see hub/two_samples.py. Cameras on both sides are each compared with themselves, and count in the
+    reference as much as in the period, so that a camera that was off is no drift. Rows are marked as drifted at a false
+    discovery rate of 5 % over the periods (Benjamini-Hochberg); All time, which is made of them, by its own p-value.
     """
     report = DriftReport(increment, reference_name, len(reference))
     if len(reference) < MIN_FRAMES:

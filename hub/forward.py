@@ -57,7 +57,7 @@ FLUSH_S = 2.0
 FLUSH_SHARE = 0.05
 """A destination is flushed no more often than every FLUSH_S, and for no more than this share of the time."""
 
-EVERY_S = 0.01
+EVERY_S = 0.0125
 """Deliveries begin this far apart, of all destinations: a backlog is not to keep the interpreter from the poller, which
 shares it. Eight threads that all have something to send make polls late by tens of milliseconds, one hardly any."""
 

@@ -17,6 +17,7 @@ from hub.deliveries import (
     Redacted,
     SinkHealth,
 )
+from hub.snapshots import Snapshots
 from hub.types import (
     Background,
     Batch,
@@ -271,6 +272,32 @@ class Store(Protocol):
     ) -> Background:
         """A random draw of stored elements: what these cameras normally show. Empty cameras or labels mean any;
         labels and confidence are those of crops. Of a crop campaign, all stored crops of up to `limit` frames."""
+
+    def taken_between(
+        self, embedding_version: str, *, campaign: str | None = None, camera: str | None = None
+    ) -> tuple[float, float] | None:
+        """When the first and the last stored frame (sample, of a campaign) were taken; None when there is none."""
+
+    def draw_frames(
+        self,
+        embedding_version: str,
+        *,
+        since: float,
+        until: float,
+        limit: int,
+        seed: int,
+        camera: str | None = None,
+    ) -> Snapshots:
+        """A random draw of stored frames taken from `since` on and before `until`, oldest first. The same for the same
+        seed while nothing is added."""
+
+    def draw_samples(
+        self, campaign: str, *, since: float, until: float, limit: int, seed: int, camera: str | None = None
+    ) -> list[Sample]:
+        """The same of a campaign's samples."""
+
+    def frame_vectors(self, embedding_version: str, frame_ids: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        """The stored vectors (d,) of whole frames, of those that have one."""
 
     def prune(self, before: float, *, limit: int) -> int:
         """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""

@@ -144,13 +144,12 @@ class _Backend(httpcore.SyncBackend):
 
 
 class _Transport(httpx.BaseTransport):
-    """httpcore's pools, one for each proxy that the environment names."""
+    """httpcore's pools: one for each scheme, and proxy that the environment names for it."""
 
     def __init__(self, key: str, bound: _Bound) -> None:
         self._query = urlencode({"api_key": key}).encode()
         self._bound = bound
-        self._ssl = httpx.create_ssl_context()
-        self._pools: dict[str, httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[str, str], httpcore.ConnectionPool] = {}
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -174,13 +173,13 @@ class _Transport(httpx.BaseTransport):
         proxies: Mapping[str, str] = {} if proxy_bypass(url.host) else getproxies()
         proxy = proxies.get(url.scheme) or proxies.get("all") or ""
         with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._open(proxy)
-            return self._pools[proxy]
+            if (url.scheme, proxy) not in self._pools:
+                self._pools[url.scheme, proxy] = self._open(url.scheme, proxy)
+            return self._pools[url.scheme, proxy]
 
-    def _open(self, proxy: str) -> httpcore.ConnectionPool:
+    def _open(self, scheme: str, proxy: str) -> httpcore.ConnectionPool:
         settings: dict[str, Any] = {
-            "ssl_context": self._ssl,
+            "ssl_context": httpx.create_ssl_context() if scheme == "https" else None,
             "max_connections": CONNECTIONS,
             "keepalive_expiry": 5.0,
             "network_backend": _Backend(self._bound),

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+MIN_LAGGED = 6
+"""Stretches from which the likeness of neighbours can be told."""
+
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Index = NDArray[np.int64]
@@ -98,6 +101,18 @@ def _deviations(groups: Grouped, side: Flags) -> Array:
     return rows
 
 
+def _noise(products: Array) -> float:
+    """The variance of a mean, from the (k, k) inner products of its deviations, stretches in their order: the sum of
+    squares, and more where a stretch is like the one before it (Newey and West, Econometrica 55, 1987, with one lag).
+    """
+    k, total = len(products), float(np.trace(products))
+    if k < MIN_LAGGED or total <= 0:
+        return total
+    # Deviations from a mean of k are correlated by −1/(k − 1) where nothing else correlates them.
+    lagged = float(np.diag(products, 1).mean()) * k / total + 1 / (k - 1)
+    return total * float(np.clip(1 + 2 * (1 - 1 / k) * lagged, 1.0, 3.0))
+
+
 # ── means ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -112,22 +127,22 @@ def compare_means(groups: Grouped, rng: np.random.Generator, *, resamples: int =
     sums = _cell_sums(groups.vectors.astype(np.float64), groups)
     x, y = (_weights(groups, side[None])[0] @ sums for side in (groups.now, ~groups.now))
     moves_x, moves_y = (_deviations(groups, side) @ sums for side in (groups.now, ~groups.now))
-    noise_x, noise_y = float((moves_x**2).sum()), float((moves_y**2).sum())
+    noise_x, noise_y = _noise(moves_x @ moves_x.T), _noise(moves_y @ moves_y.T)
     rho = max(float(y @ y) - noise_y, 0.0)
     expected = rho / np.sqrt((rho + noise_x) * (rho + noise_y)) if rho > 0 else 0.0
     cosine = float(_cosine(x, y))
-    drawn = _cosine(x + _resampled(moves_x, rng, resamples), y + _resampled(moves_y, rng, resamples))
+    drawn = _cosine(x + _resampled(moves_x, noise_x, rng, resamples), y + _resampled(moves_y, noise_y, rng, resamples))
     # Resampled means are noisier than the means themselves, so all their cosines lie too low: only how they scatter
     # is of use.
     low, high = np.quantile(drawn - drawn.mean(), [0.025, 0.975]) + cosine
     return Means(cosine, (max(float(low), -1.0), min(float(high), 1.0)), float(expected))
 
 
-def _resampled(moves: Array, rng: np.random.Generator, resamples: int) -> Array:
-    """(resamples, d) how means of stretches drawn with replacement differ from the mean."""
+def _resampled(moves: Array, noise: float, rng: np.random.Generator, resamples: int) -> Array:
+    """(resamples, d) how means of stretches drawn with replacement differ from the mean; noise: the variance of it."""
     k = len(moves)
     times = rng.multinomial(k, np.full(k, 1 / k), size=resamples)
-    moved: Array = (times - 1.0) @ moves
+    moved: Array = (times - 1.0) @ moves * np.sqrt(noise / max(float((moves**2).sum()), 1e-300))
     return moved
 
 
@@ -185,20 +200,23 @@ def compare_distributions(
     its own that is the unbiased estimate of Gretton et al. (JMLR 13, 2012, eq. 3).
 
     p = (1 + #{by chance ≥ found}) / (1 + permutations). Where stretches of both sides are of a kind (`exchangeable`:
-    the same cameras at another time) chance is a permutation of the stretches, which is exact. Pictures of a training
+    the same cameras at another time) chance is a permutation of the stretches, which is exact but for the likeness of
+    neighbours, by which it is widened. Pictures of a training
     set and days of a camera are not of a kind; then chance is the stretches' own deviations from the mean of their
     side with signs by lot (the wild bootstrap, Chwialkowski et al., NeurIPS 2014).
     """
     gram = _cell_sums(_cell_sums(kernel(groups.vectors, groups.vectors, width), groups).T, groups)
-    moves = np.vstack([_deviations(groups, groups.now), _deviations(groups, ~groups.now)])
+    per_side = [_deviations(groups, groups.now), _deviations(groups, ~groups.now)]
+    moves, noise = np.vstack(per_side), sum(_noise(each @ gram @ each.T) for each in per_side)
     found = float(_lengths(_difference(groups, groups.now[None]), gram)[0])
     if exchangeable:
         by_chance = _difference(groups, rng.permuted(np.tile(groups.now, (permutations, 1)), axis=1))
     else:
         by_chance = rng.choice([-1.0, 1.0], (permutations, len(moves))) @ moves
+    neighbours = noise / max(float(_lengths(moves, gram).sum()), 1e-300)
     # Equal ones may differ by rounding.
-    as_far = int(np.count_nonzero(_lengths(by_chance, gram) >= found - 1e-12))
-    return Distance(found - float(_lengths(moves, gram).sum()), (1 + as_far) / (1 + permutations))
+    as_far = int(np.count_nonzero(_lengths(by_chance, gram) * neighbours >= found - 1e-12))
+    return Distance(found - noise, (1 + as_far) / (1 + permutations))
 
 
 def _difference(groups: Grouped, sides: Flags) -> Array:

@@ -16,12 +16,14 @@ import json
 import random
 import re
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -127,7 +129,8 @@ class _Fault:
 
 
 class RoboflowServer:
-    """projects: name → type. embed: bytes of a picture, or text, → vector. hold_s: how long a time-out hangs."""
+    """projects: name → type. embed: bytes of a picture, or text, → vector. hold_s: how long a time-out hangs.
+    tls: files of a certificate and its key."""
 
     def __init__(
         self,
@@ -136,6 +139,7 @@ class RoboflowServer:
         port: int = 0,
         hold_s: float = 30.0,
         keep: bool = True,
+        tls: tuple[Path, Path] | None = None,
         embed: Callable[[bytes | str], Sequence[float]] | None = None,
     ) -> None:
         self.key, self.workspace, self.hold_s, self.keep = KEY, WORKSPACE, hold_s, keep
@@ -149,7 +153,12 @@ class RoboflowServer:
         self._lock = threading.RLock()
         self._http = _Listener(("127.0.0.1", port), _Handler)
         self._http.roboflow = self
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+        if tls is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(*tls)
+            # The handshake belongs to the thread that serves the connection.
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._http.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.02,), daemon=True)

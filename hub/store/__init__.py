@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import sqlalchemy as sa
 
 from hub.deliveries import Delivery, DeliveryState, FateCount, Outcome, Provenance, SinkHealth
-from hub.store import background, cameras, campaigns, collected, held, memory, outbox, sent
+from hub.snapshots import Snapshots
+from hub.store import background, cameras, campaigns, collected, held, memory, outbox, sent, vectors
 from hub.store.engine import Database
 from hub.store.migrate import migrate as bring_up_to_date
 from hub.store.tables import facts
@@ -24,6 +25,7 @@ from hub.types import (
     Sample,
     SampleStatus,
     Seed,
+    Vectors,
     Version,
 )
 
@@ -198,6 +200,35 @@ class SqlStore:
     ) -> Background:
         with self._database.reading() as connection:
             return background.draw(connection, embedding_version, element, limit, cameras, labels, confidence)
+
+    def taken_between(
+        self, embedding_version: str, *, campaign: str | None = None, camera: str | None = None
+    ) -> tuple[float, float] | None:
+        with self._database.reading() as connection:
+            return vectors.taken_between(connection, embedding_version, campaign, camera)
+
+    def draw_frames(
+        self,
+        embedding_version: str,
+        *,
+        since: float,
+        until: float,
+        limit: int,
+        seed: int,
+        camera: str | None = None,
+    ) -> Snapshots:
+        with self._database.reading() as connection:
+            return vectors.draw_frames(connection, embedding_version, since, until, limit, seed, camera)
+
+    def draw_samples(
+        self, campaign: str, *, since: float, until: float, limit: int, seed: int, camera: str | None = None
+    ) -> list[Sample]:
+        with self._database.reading() as connection:
+            return vectors.draw_samples(connection, campaign, since, until, limit, seed, camera)
+
+    def frame_vectors(self, embedding_version: str, frame_ids: Sequence[str]) -> dict[str, Vectors]:
+        with self._database.reading() as connection:
+            return vectors.of_frames(connection, embedding_version, frame_ids)
 
     def prune(self, before: float, *, limit: int) -> int:
         with self._database.writing() as connection:

@@ -242,6 +242,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=15)
     given = parser.parse_args(arguments)
     pin(1)
+    sys.setswitchinterval(0.0005)  # as `hub run` does
     with tempfile.TemporaryDirectory() as folder, roboflow(core=0) as url, cameras() as camera_url:
         rate(Path(folder), url, given.samples)
         asyncio.run(lateness(Path(folder), url, camera_url, given.backlog, given.cameras, given.seconds))

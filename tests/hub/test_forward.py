@@ -1,6 +1,7 @@
 """Deliveries: each sample reaches each destination once, whatever dies on the way."""
 
 import contextlib
+import hashlib
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
+import httpx
 import pytest
 from pycocotools.coco import COCO
 
@@ -22,7 +24,7 @@ from hub.store import open_store
 from hub.types import Frame
 from shared.errors import Paused, Refused, RetryLater, StoreError
 from tests.hub.delivering import fill, parcel, picture, sample
-from tests.hub.dying import forward
+from tests.hub.dying import forward, redacted, upload
 
 SINK = "folder"
 LEASE_S = 3 * Pace().timeout_s + SLACK_S
@@ -351,6 +353,38 @@ def test_killed_before_any_of_its_steps_it_loses_nothing_and_sends_nothing_twice
         assert forward(root, now=now + LEASE_S + 1)
         _check_whole(root, frames)
     assert step > 20, f"it died at {step} steps only"
+
+
+@pytest.fixture(scope="module")
+def roboflow():
+    """A server in a process of its own, with a project for each step that a process may die at."""
+    projects = [argument for step in range(120) for argument in ("--project", f"p{step}")]
+    command = [sys.executable, "-m", "tests.roboflow_server", *projects]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield process.stdout.readline().strip()
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_killed_around_any_of_its_calls_an_upload_arrives_once_and_always_the_same(tmp_path, roboflow):
+    (tmp_path / "before").mkdir()
+    (frame,) = fill(tmp_path / "before", 1, ("roboflow",))
+    step, now, done = 0, 1000.0, False
+    while not done:
+        step += 1
+        root = Path(shutil.copytree(tmp_path / "before", tmp_path / str(step)))
+        done = upload(root, roboflow, f"p{step}", now=now, die_at_step=step)
+        assert upload(root, roboflow, f"p{step}", now=now + 1000)
+        store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
+        (delivery,) = store.deliveries()
+        store.close()
+        assert (delivery.state, delivery.redaction) == (DeliveryState.SENT, "1 face")
+    assert step > 30, f"it died at {step} steps only"
+    expected = hashlib.sha256(redacted(sample(), picture(0)).picture).hexdigest()
+    there = httpx.get(f"{roboflow}/_state").json()
+    assert sorted(i["project"] for i in there) == sorted(f"p{n}" for n in range(1, step + 1))
+    assert {(i["sha256"], i["annotated"], i["name"][:8]) for i in there} == {(expected, 1, there[0]["name"][:8])}
 
 
 _FORWARD = """

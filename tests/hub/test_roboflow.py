@@ -2,6 +2,8 @@
 
 import logging
 import re
+import shutil
+import subprocess
 import time
 
 import pytest
@@ -152,6 +154,37 @@ def test_a_proxy_of_the_environment_is_used(server, monkeypatch):
     assert [asked.headers["host"] for asked in server.requests] == ["roboflow.invalid"] * 2
 
 
+@pytest.fixture
+def tls(tmp_path):
+    """A server with a certificate of its own, and that certificate."""
+    if shutil.which("openssl") is None:
+        pytest.skip("makes a certificate with openssl")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    named = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run([*made, *named], check=True, capture_output=True)
+    with RoboflowServer(hold_s=5.0, tls=(certificate, key)) as server:
+        yield server, str(certificate)
+
+
+@pytest.mark.parametrize("kind", ["drip", "drip-head", "timeout-after"])
+def test_over_tls_it_is_the_same(kind, tls, monkeypatch):
+    server, certificate = tls
+    monkeypatch.setenv("SSL_CERT_FILE", certificate)
+    with Roboflow(server.key, url=server.url, timeout_s=10.0) as api:
+        assert not upload(api).duplicate
+        server.fail(kind)
+        with api.within(0.4), pytest.raises(RetryLater, match="in time"):
+            upload(api)
+
+
+def test_a_server_that_nobody_vouches_for_gets_nothing(tls):
+    server, _ = tls
+    with Roboflow(server.key, url=server.url) as api, pytest.raises(RetryLater, match="CERTIFICATE_VERIFY"):
+        upload(api)
+    assert not server.requests
+
+
 # ── what goes wrong ──────────────────────────────────────────────────────────────────────────────────
 
 OUTCOMES = {
@@ -177,7 +210,8 @@ OUTCOMES = {
 @pytest.mark.parametrize("kind", OUTCOMES)
 def test_every_fault_has_its_outcome_and_none_has_the_key(kind, server, caplog):
     caplog.set_level(logging.DEBUG)
-    with Roboflow(server.key, url=server.url, workspace=server.workspace, timeout_s=0.3) as api:
+    timeout_s = 0.3 if kind in HAPPENINGS else 10.0
+    with Roboflow(server.key, url=server.url, workspace=server.workspace, timeout_s=timeout_s) as api:
         there = server.add("birds", picture())
         server.fail(kind, route="annotate")
         with pytest.raises(BowerbirdError) as caught:
