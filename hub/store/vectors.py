@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import sqlalchemy as sa
 
 from hub.snapshots import Snapshots, snapshots
@@ -32,7 +31,7 @@ def taken_between(
         connection.scalar(sa.select(table.c.taken_at).where(where).order_by(order).limit(1))
         for order in (table.c.taken_at, table.c.taken_at.desc())
     ]
-    return None if ends[0] is None else (ends[0], ends[1])
+    return None if ends[0] is None or ends[1] is None else (ends[0], ends[1])
 
 
 def draw_frames(
@@ -107,9 +106,9 @@ def _drawn(
         connection.scalar(sa.select(elements.c.id).where(in_time).order_by(order, elements.c.id).limit(1))
         for order in (elements.c.taken_at, elements.c.taken_at.desc())
     ]
-    if ends[0] is None:
+    if ends[0] is None or ends[1] is None:
         return []
-    low, high = min(ends), max(ends)
+    low, high = sorted((ends[0], ends[1]))
     lots = random.Random(seed)
     if high - low >= _SMALL * limit:
         found: list[int] = []

@@ -44,8 +44,7 @@ def upload(root: Path, url: str, project: str, *, now: float, die_at_step: int =
 
     def work() -> None:
         step = _Step(die_at_step)
-        send = httpx.HTTPTransport.handle_request
-        httpx.HTTPTransport.handle_request = step.around(send)  # type: ignore[method-assign]
+        httpx.Client.send = step.around(httpx.Client.send)  # type: ignore[method-assign]
         store = open_store(f"sqlite:///{root / 'hub.sqlite'}")
         blobs = open_blobs(f"file://{root / 'frames'}")
         options = RoboflowOptions(KEY, WORKSPACE, project, url)
