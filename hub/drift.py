@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hub.drift_groups import MIN_FRAMES, group, left_out
 from hub.drift_periods import Increment, bounds, periods_of
 from hub.snapshots import Snapshots
-from hub.two_samples import bandwidth, compare_distributions, compare_means, false_discoveries, witness
+from hub.two_samples import Grouped, bandwidth, compare_distributions, compare_means, false_discoveries, witness
 
 ALL_TIME = "All time"
 
@@ -25,6 +25,9 @@ _SHOWN_FRAMES = 10
 _FALSE_ALARMS = 0.05
 _SEEN_S = 0.75 * 86400
 """A period of which less was seen has just begun: a morning is no day."""
+
+_ALIKE = 1.5
+"""Stretches of both sides are exchangeable while neither has so many times the frames of the other."""
 
 _SHORT_S = 3600.0
 """Shorter stretches of time depend on each other."""
@@ -112,7 +115,7 @@ def measure(
     Frames of a stretch of time (an eighth of a side, or less) are resampled and permuted together, since they are not
     independent: see hub/two_samples.py. Cameras on both sides are each compared with themselves, and count in the
     reference as much as in the period, so that a camera that was off is no drift. Rows are marked as drifted at a false
-    discovery rate of 5 % over the periods (Benjamini-Hochberg); All time, which is made of them, by its own p-value.
+    discovery rate of 5 % over the periods (Benjamini-Hochberg); All time where one of them or its own p-value says so.
     """
     report = DriftReport(increment, reference_name, len(reference))
     if len(reference) < MIN_FRAMES:
@@ -128,7 +131,8 @@ def measure(
     rows = _marked(rows)
     if len(now):
         total = _row(ALL_TIME, now, then, width, rng)
-        rows.append(replace(total, drifted=total.p is not None and total.p <= _FALSE_ALARMS))
+        any_ = any(row.drifted for row in rows)
+        rows.append(replace(total, drifted=any_ or (total.p is not None and total.p <= _FALSE_ALARMS)))
     latest = _latest(rows, now, period, timezone)
     report = replace(report, rows=tuple(rows), latest=latest, width=width)
     if latest:
@@ -152,16 +156,20 @@ def _row(period: str, now: Snapshots, reference: Snapshots, width: float, rng: n
         return DriftRow(period, len(now))
     groups, stretch_s, _ = found
     means = compare_means(groups, rng)
-    distance = compare_distributions(groups, width, rng, exchangeable=_of_a_kind(now, reference))
+    distance = compare_distributions(groups, width, rng, exchangeable=_of_a_kind(groups, now, reference))
     return DriftRow(
         period, len(now), means.cosine, *means.interval, means.expected, distance.mmd2, distance.p, stretch_s
     )  # fmt: skip
 
 
-def _of_a_kind(now: Snapshots, reference: Snapshots) -> bool:
-    """Whether both sides are of cameras, and of the same."""
+def _of_a_kind(groups: Grouped, now: Snapshots, reference: Snapshots) -> bool:
+    """Whether a stretch might have been of either side: both are of the same cameras, with about as many frames."""
     timed = not np.isnan(reference.taken_at).any() and not np.isnan(now.taken_at).any()
-    return timed and bool(np.intersect1d(now.camera, reference.camera).size)
+    side = groups.now[groups.stretch]
+    of_now = groups.size[side].sum() / groups.now.sum()
+    of_reference = groups.size[~side].sum() / (~groups.now).sum()
+    alike = 1 / _ALIKE < of_now / of_reference < _ALIKE
+    return timed and alike and bool(np.intersect1d(now.camera, reference.camera).size)
 
 
 def _marked(rows: Sequence[DriftRow]) -> list[DriftRow]:
@@ -193,7 +201,8 @@ def _cameras(now: Snapshots, reference: Snapshots, width: float, rng: np.random.
         grouped = group(_some(mine, rng), _some(theirs, rng), rng)
         if grouped is None:
             continue
-        distance = compare_distributions(grouped[0], width, rng, exchangeable=has_own)
+        groups = grouped[0]
+        distance = compare_distributions(groups, width, rng, exchangeable=_of_a_kind(groups, mine, theirs))
         found.append(CameraDrift(str(name), len(mine), has_own, distance.mmd2, distance.p))
     marks = false_discoveries(np.array([camera.p for camera in found]), _FALSE_ALARMS)
     marked = [replace(camera, drifted=bool(is_one)) for camera, is_one in zip(found, marks, strict=True)]

@@ -56,8 +56,11 @@ def group(now: Snapshots, reference: Snapshots, rng: np.random.Generator) -> tup
         side = is_now[first]
         if length == 0 or min(side.sum(), (~side).sum()) >= MIN_STRETCHES:
             break
+    timed = ~np.isnan(both.taken_at)
+    in_order = (length >= _DAY_S and bool(timed[is_now].all()), length >= _DAY_S and bool(timed[~is_now].all()))
     cells, cell = np.unique(np.stack([stratum, stretch]), axis=1, return_inverse=True)
-    return Grouped(both.vectors, cell.reshape(-1), _renumbered(cells[0]), cells[1], side), length, kept
+    groups = Grouped(both.vectors, cell.reshape(-1), _renumbered(cells[0]), cells[1], side, in_order)
+    return groups, length, kept
 
 
 def left_out(these: Snapshots, others: Snapshots) -> Flags:

@@ -14,7 +14,7 @@ _MAX_TICKS = 16
 
 
 def plot(report: DriftReport) -> bytes:
-    """PNG: above, the cosine with its interval and its value under no drift; below, MMD². What drifted is filled red."""
+    """PNG: above, the cosine with its interval and its value without drift; below, MMD². What drifted is red."""
     rows = [row for row in report.rows if row.period != ALL_TIME and row.cosine is not None]
     figure = Figure(figsize=(8.0, 5.6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
@@ -35,8 +35,8 @@ def plot(report: DriftReport) -> bytes:
 
 def _plot_cosines(axes: Axes, rows: list[DriftRow]) -> None:
     for x, row in enumerate(rows):
-        axes.plot([x, x], [row.low, row.high], color=_colour(row), linewidth=1.4)
-        axes.plot([x], [row.cosine], marker="o", markersize=6, color=_colour(row), markerfacecolor=_fill(row))
+        axes.plot([x, x], [row.low or 0.0, row.high or 0.0], color=_colour(row), linewidth=1.4)
+        axes.plot([x], [row.cosine or 0.0], marker="o", markersize=6, color=_colour(row), markerfacecolor=_fill(row))
     # Stairs, since each period has its own value.
     expected = [row.expected or 0.0 for row in rows]
     axes.hlines(

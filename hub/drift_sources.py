@@ -1,4 +1,4 @@
-"""Where the vectors of a drift report come from: the store, a folder of pictures, or Roboflow. All draws are bounded."""
+"""Where a drift report's vectors come from: the store, a folder of pictures, or Roboflow. Every draw is bounded."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ def from_store(store: Store, blobs: Blobs, embedder: Embedder, wanted: Wanted) -
     if span is None:
         raise InvalidInput(
             f"there are no {'samples' if wanted.campaign else 'frames with vectors of this embedder'} to compare",
-            hint="Have a random sample taken: hub campaigns create drift --trigger random; hub campaigns activate drift",
+            hint="Have a random sample taken: hub campaigns create drift --trigger random, then activate it",
         )
     periods = periods_between(*span, wanted.increment, wanted.timezone)
     notes = _notes_on_campaign(store, wanted.campaign)
@@ -151,7 +151,6 @@ def _embedded(
     store: Store, blobs: Blobs, embedder: Embedder, chosen: Sequence[Sample], tell: Tell
 ) -> dict[str, NDArray[np.float32]]:
     """Vectors of samples' frames from their pictures, which are stored too. A sample without a picture has none."""
-    vectors: dict[str, NDArray[np.float32]] = {}
     tell(f"embedding {len(chosen)} samples that have no vector yet")
     for start in range(0, len(chosen), _TOGETHER):
         pictures = []
@@ -172,8 +171,8 @@ def _embedded(
             for (sample, data, _), row in zip(pictures, rows, strict=True)
         ]  # fmt: skip
         store.write(Batch(seen))
-        vectors |= {sample.frame_id: row for (sample, _, _), row in zip(pictures, rows, strict=True)}
-    return vectors
+    # As they are stored, so that the next report says the same.
+    return dict(store.frame_vectors(embedder.version, [sample.frame_id for sample in chosen]))
 
 
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────────

@@ -259,6 +259,9 @@ class Forwarder:
                 _log.error("%s", error.message)
             self._problem = error.message
             return []
+        except Exception:  # noqa: BLE001  # what waits for destinations that are known must go on
+            _log.exception("looking for destinations failed unexpectedly")
+            return []
         self._problem = ""
         return lanes
 

@@ -43,7 +43,8 @@ def snapshots(
     vectors: NDArray[Any], *, camera: Sequence[str] = (), taken_at: Sequence[float] = (), id: Sequence[str] = ()
 ) -> Snapshots:
     """Of plain sequences; what is left out is "" and NaN. Vectors are brought to unit length."""
-    rows = np.asarray(vectors, np.float32).reshape(len(vectors), -1)
+    rows = np.asarray(vectors, np.float32)
+    rows = rows if rows.ndim == 2 else np.zeros((0, 0), np.float32)
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
     n = len(rows)
     return Snapshots(

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MIN_LAGGED = 6
-"""Stretches from which the likeness of neighbours can be told."""
+_WIDEST = 3.0
+"""So much and no more is a variance widened for the likeness of neighbours, which few stretches tell but roughly."""
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -26,6 +26,8 @@ class Grouped:
 
     vectors: (n, d) unit. cell: (n,) the cell of each vector, 0 … C − 1. stratum: (C,) 0 … S − 1, each with cells on
     both sides. stretch: (C,) 0 … K − 1. now: (K,) whether a stretch is of the first side; two or more are on either.
+    in_order: of either side, whether its stretches are days or longer and numbered in their order, so that one being
+    like the one before it is chance, and not the course of a day.
     """
 
     vectors: NDArray[Any]
@@ -33,6 +35,7 @@ class Grouped:
     stratum: Index
     stretch: Index
     now: Flags
+    in_order: tuple[bool, bool] = (False, False)
 
     @property
     def size(self) -> Array:
@@ -101,16 +104,25 @@ def _deviations(groups: Grouped, side: Flags) -> Array:
     return rows
 
 
-def _noise(products: Array) -> float:
-    """The variance of a mean, from the (k, k) inner products of its deviations, stretches in their order: the sum of
-    squares, and more where a stretch is like the one before it (Newey and West, Econometrica 55, 1987, with one lag).
+def _moves(groups: Grouped, gram: Array) -> tuple[Array, float]:
+    """The deviations of both sides in one, (K, C), those of the first side first; and the sum of their squared lengths,
+    which is the variance of the difference of the means. gram: (C, C) inner products of the cells.
+
+    Rows are lengthened where stretches are like those before them (Newey and West, Econometrica 55, 1987, with one
+    lag), by as much on both sides, to know it better.
     """
-    k, total = len(products), float(np.trace(products))
-    if k < MIN_LAGGED or total <= 0:
-        return total
-    # Deviations from a mean of k are correlated by −1/(k − 1) where nothing else correlates them.
-    lagged = float(np.diag(products, 1).mean()) * k / total + 1 / (k - 1)
-    return total * float(np.clip(1 + 2 * (1 - 1 / k) * lagged, 1.0, 3.0))
+    sides = [_deviations(groups, groups.now), _deviations(groups, ~groups.now)]
+    products = [each @ gram @ each.T for each in sides]
+    ordered = [one for one, is_so in zip(products, groups.in_order, strict=True) if is_so and np.trace(one) > 0]
+    wider = 1.0
+    if ordered:
+        # Deviations from a mean of k are correlated by −1/(k − 1) where nothing else correlates them.
+        lagged = [(np.diag(one, 1).sum() * len(one) / np.trace(one) + 1.0) / (len(one) - 1) for one in ordered]
+        mean = float(np.average(lagged, weights=[len(one) - 1.0 for one in ordered]))
+        wider = float(np.clip(1 + 2 * mean, 1.0, _WIDEST))
+    scaled = [each * np.sqrt(wider) if is_so else each for each, is_so in zip(sides, groups.in_order, strict=True)]
+    moves = np.vstack(scaled)
+    return moves, float(_lengths(moves, gram).sum())
 
 
 # ── means ────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,23 +138,27 @@ def compare_means(groups: Grouped, rng: np.random.Generator, *, resamples: int =
     """
     sums = _cell_sums(groups.vectors.astype(np.float64), groups)
     x, y = (_weights(groups, side[None])[0] @ sums for side in (groups.now, ~groups.now))
-    moves_x, moves_y = (_deviations(groups, side) @ sums for side in (groups.now, ~groups.now))
-    noise_x, noise_y = _noise(moves_x @ moves_x.T), _noise(moves_y @ moves_y.T)
+    moves = _moves(groups, sums @ sums.T)[0] @ sums
+    moves_x, moves_y = np.split(moves, [int(groups.now.sum())])
+    noise_x, noise_y = float((moves_x**2).sum()), float((moves_y**2).sum())
     rho = max(float(y @ y) - noise_y, 0.0)
     expected = rho / np.sqrt((rho + noise_x) * (rho + noise_y)) if rho > 0 else 0.0
     cosine = float(_cosine(x, y))
-    drawn = _cosine(x + _resampled(moves_x, noise_x, rng, resamples), y + _resampled(moves_y, noise_y, rng, resamples))
-    # Resampled means are noisier than the means themselves, so all their cosines lie too low: only how they scatter
-    # is of use.
+    # The two lie apart by their noise alone, too. Resampling adds that once more, so what it added is taken away first.
+    apart = float(((x - y) ** 2).sum())
+    beyond = np.sqrt(max(apart - noise_x - noise_y, 0.0) / apart) if apart > 0 else 0.0
+    middle, half = (x + y) / 2, beyond * (x - y) / 2
+    drawn = _cosine(
+        middle + half + _resampled(moves_x, rng, resamples), middle - half + _resampled(moves_y, rng, resamples)
+    )
     low, high = np.quantile(drawn - drawn.mean(), [0.025, 0.975]) + cosine
     return Means(cosine, (max(float(low), -1.0), min(float(high), 1.0)), float(expected))
 
 
-def _resampled(moves: Array, noise: float, rng: np.random.Generator, resamples: int) -> Array:
-    """(resamples, d) how means of stretches drawn with replacement differ from the mean; noise: the variance of it."""
+def _resampled(moves: Array, rng: np.random.Generator, resamples: int) -> Array:
+    """(resamples, d) how means of stretches drawn with replacement differ from the mean."""
     k = len(moves)
-    times = rng.multinomial(k, np.full(k, 1 / k), size=resamples)
-    moved: Array = (times - 1.0) @ moves * np.sqrt(noise / max(float((moves**2).sum()), 1e-300))
+    moved: Array = (rng.multinomial(k, np.full(k, 1 / k), size=resamples) - 1.0) @ moves
     return moved
 
 
@@ -200,22 +216,22 @@ def compare_distributions(
     its own that is the unbiased estimate of Gretton et al. (JMLR 13, 2012, eq. 3).
 
     p = (1 + #{by chance ≥ found}) / (1 + permutations). Where stretches of both sides are of a kind (`exchangeable`:
-    the same cameras at another time) chance is a permutation of the stretches, which is exact but for the likeness of
-    neighbours, by which it is widened. Pictures of a training
-    set and days of a camera are not of a kind; then chance is the stretches' own deviations from the mean of their
+    the same cameras at another time, and about as many frames in each) chance is a permutation of the stretches, which
+    is exact but for the likeness of neighbours, by which it is widened. Pictures of a training set and days of a camera
+    are not of a kind, nor are few frames and many; then chance is the stretches' own deviations from the mean of their
     side with signs by lot (the wild bootstrap, Chwialkowski et al., NeurIPS 2014).
     """
     gram = _cell_sums(_cell_sums(kernel(groups.vectors, groups.vectors, width), groups).T, groups)
-    per_side = [_deviations(groups, groups.now), _deviations(groups, ~groups.now)]
-    moves, noise = np.vstack(per_side), sum(_noise(each @ gram @ each.T) for each in per_side)
+    moves, noise = _moves(groups, gram)
     found = float(_lengths(_difference(groups, groups.now[None]), gram)[0])
     if exchangeable:
         by_chance = _difference(groups, rng.permuted(np.tile(groups.now, (permutations, 1)), axis=1))
+        plain = np.vstack([_deviations(groups, groups.now), _deviations(groups, ~groups.now)])
+        by_chance = by_chance * np.sqrt(noise / max(float(_lengths(plain, gram).sum()), 1e-300))
     else:
         by_chance = rng.choice([-1.0, 1.0], (permutations, len(moves))) @ moves
-    neighbours = noise / max(float(_lengths(moves, gram).sum()), 1e-300)
     # Equal ones may differ by rounding.
-    as_far = int(np.count_nonzero(_lengths(by_chance, gram) * neighbours >= found - 1e-12))
+    as_far = int(np.count_nonzero(_lengths(by_chance, gram) >= found - 1e-12))
     return Distance(found - noise, (1 + as_far) / (1 + permutations))
 
 
@@ -226,7 +242,8 @@ def _difference(groups: Grouped, sides: Flags) -> Array:
 
 def _lengths(weights: Array, gram: Array) -> Array:
     """(p,) squared lengths of weighted sums of cells; gram: (C, C) their inner products."""
-    squared: Array = ((weights @ gram) * weights).sum(axis=1)
+    # Rounding may leave a nothing below 0.
+    squared: Array = np.maximum(((weights @ gram) * weights).sum(axis=1), 0.0)
     return squared
 
 

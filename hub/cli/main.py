@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli import cameras, campaigns, completion, deliveries, demo, doctor, models, roboflow, run, samples
+from hub.cli import cameras, campaigns, completion, deliveries, demo, doctor, drift, models, roboflow, run, samples
 from hub.cli.context import Context, ErrorGroup
 from shared import log
 
@@ -40,6 +40,7 @@ for command in (
     samples.samples,
     deliveries.deliveries,
     roboflow.roboflow,
+    drift.drift,
     models.models,
     doctor.doctor,
     completion.completion,

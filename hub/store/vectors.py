@@ -126,7 +126,7 @@ def _lot(number: Any, seed: int) -> sa.ColumnElement[int]:
     """A number that looks random and is the same on every database: x⁵ modulo 2³¹ − 1, a permutation, of a line in the
     id. No step is beyond 63 bits."""
     lots = random.Random(seed)
-    x = (number % _PRIME * lots.randrange(1, _PRIME) + lots.randrange(_PRIME)) % _PRIME
+    x = (sa.cast(number, sa.BigInteger) % _PRIME * lots.randrange(1, _PRIME) + lots.randrange(_PRIME)) % _PRIME
     square = x * x % _PRIME
     lot: sa.ColumnElement[int] = square * square % _PRIME * x % _PRIME
     return lot

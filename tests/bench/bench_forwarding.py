@@ -207,15 +207,17 @@ async def lateness(root: Path, url: str, camera_url: str, backlog: int, count: i
     arrived = 0
     for with_backlog in (False, True, False, True):
         with forwarding(store, blobs, url) if with_backlog else contextlib.nullcontext():
+            before = await asyncio.to_thread(sent, store)
             await asyncio.sleep(1.0)
-            before, poller.ticks = sent(store), _Ticks()
+            poller.ticks = some = _Ticks()
             await asyncio.sleep(seconds)
-            ticks[with_backlog] += poller.ticks
-            arrived += sent(store) - before
+            poller.ticks = _Ticks()
+            ticks[with_backlog] += some
+            arrived += await asyncio.to_thread(sent, store) - before
     taker.cancel()
     await poller.close()
     store.close()
-    print(f"\n{count} cameras at 1 frame/s; backlog of {backlog}, {arrived / seconds / 2:.0f}/s of it delivered")
+    print(f"\n{count} cameras at 1 frame/s; backlog of {backlog}, {arrived / (seconds + 1) / 2:.0f}/s of it delivered")
     print("                     polls began p50   p99 ms picture p50   p99 ms")
     for with_backlog, name in ((False, "nothing to deliver"), (True, "backlog delivered")):
         all_ = ticks[with_backlog]
