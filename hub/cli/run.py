@@ -44,6 +44,8 @@ def run_hub(ctx: Context) -> None:
     log.setup("DEBUG" if ctx.verbose else settings.log_level if not sys.stderr.isatty() else "WARNING")
     hub = ctx.hub
     _allow_many_connections()
+    # Polls are answered within milliseconds beside threads that embed, write and send; the default is to wait for 5.
+    sys.setswitchinterval(0.0005)
     unknown = hub.check_redaction()
     with hub.single_collector():
         say_where_to_look(hub)

@@ -15,10 +15,12 @@ import httpx
 import pytest
 from pycocotools.coco import COCO
 
+from hub.attempt import BACKOFF, MOST_OF_SAMPLE, Says, attempt
 from hub.blobs import open_blobs
 from hub.breaker import LONGEST_S, TROUBLES
 from hub.deliveries import Delivery, DeliveryState, Pace, Parcel, SinkHealth, SinkState
-from hub.forward import BACKOFF, OPENING_S, SLACK_S, Drained, Forwarder, Says, attempt
+from hub.forward import SLACK_S, Forwarder
+from hub.lane import OPENING_S, Drained
 from hub.sinks.folder import FolderSink
 from hub.store import open_store
 from hub.types import Frame, RateLimit
@@ -361,6 +363,20 @@ def test_a_long_outage_leaves_the_backlog_due(forwarder, outbox, clock):
     assert ours.drain() == Drained(sent=10), "at once, when it is back"
 
 
+@pytest.mark.parametrize(
+    ("error", "last"),
+    [
+        (RetryLater("not found", of_sample=True), DeliveryState.PARKED),
+        (RetryLater("away"), DeliveryState.PENDING),
+    ],
+)
+def test_trouble_with_one_sample_waits_for_a_person_in_the_end_and_that_with_all_never(error, last, clock):
+    delivery = replace(WAITING, attempts=MOST_OF_SAMPLE - 2)
+    for expected in (DeliveryState.PENDING, last):
+        delivery = attempt(delivery, parcel(), Told(always=error), clock=clock, random=lambda: 0.5).delivery
+        assert delivery.state is expected
+
+
 def test_a_sample_in_trouble_says_nothing_of_its_destination(forwarder, outbox):
     assert forwarder(Told(always=RetryLater("not there yet", of_sample=True))).drain() == Drained(waiting=10)
     assert forwarder(Told(always=Refused("no"))).drain() == Drained()
@@ -490,7 +506,8 @@ def test_a_claim_outlasts_the_tries_before_it(tmp_path, outbox, clock):
 
 
 def test_a_try_that_hangs_is_left_behind_when_it_is_stopped(forwarder, outbox, monkeypatch):
-    monkeypatch.setattr("hub.forward.LAST_S", 0.1)
+    monkeypatch.setattr("hub.lane.LAST_S", 0.1)
+    monkeypatch.setattr("hub.lane.STOP_S", 0.3)
     monkeypatch.setattr("hub.forward.STOP_S", 0.3)
     free, sink = threading.Event(), Told()
     sink.send = lambda parcel: free.wait(10)

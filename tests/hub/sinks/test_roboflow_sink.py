@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hub.attempt import Says, attempt
 from hub.deliveries import Delivery, DeliveryState, Parcel
-from hub.forward import Says, attempt
 from hub.sinks.batches import Batches, batch_of
 from hub.sinks.options import RoboflowOptions, SinkOptions
 from hub.sinks.roboflow import RoboflowSink
