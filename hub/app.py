@@ -39,7 +39,7 @@ from hub.store import open_store
 from hub.sync import SyncReport, sync
 from hub.sync_tags import Problem
 from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, ModelError, NotSetUp, StorageFull
+from shared.errors import BowerbirdError, ModelError, NotFound, NotSetUp, StorageFull
 
 _log = logging.getLogger(__name__)
 
@@ -262,15 +262,18 @@ class Hub:
             return None
         return Redactor(parse_regions(settings.redact_regions), settings.redact_labels, self.detector)
 
-    def check_redaction(self) -> list[str]:
-        """Cameras that regions to redact are given for and that there are not, since their names may be misspelt.
-
-        NotFound for a label that the detector does not know.
-        """
+    def check_redaction(self) -> None:
+        """NotFound for a label that the detector does not know, and for a camera that there is not: under another name
+        its pictures would leave as they are."""
         if self.redactor is None:
-            return []
+            return
         self.redactor.check()
-        return sorted(set(parse_regions(self.settings.redact_regions)) - {c.name for c in self.store.cameras()})
+        names = {camera.name for camera in self.store.cameras()}
+        if camera_source(CollectEnv.of(self.settings), self.store.cameras()) is not None:
+            names.add(CAMERA)
+        for camera in parse_regions(self.settings.redact_regions):
+            if camera not in names:
+                raise NotFound("camera (of HUB_REDACT_REGIONS)", camera, names)
 
     @cached_property
     def _inference_plan(self) -> tuple[int, int, int]:

@@ -56,7 +56,7 @@ def attempt(
         return Tried(_parked(delivery, error.message, clock()), Says.WORKS)
     except Paused as error:
         kept = replace(delivery, error=words(error.message), updated_at=clock())
-        return Tried(_reached(kept, error.remote_id), Says.UNUSABLE, words(f"{error.message} {error.hint}".strip()))
+        return Tried(_reached(kept, error.remote_id), Says.UNUSABLE, words(error.told))
     except RetryLater as error:
         later = _reached(put_off(delivery, error.message, clock(), random, error.after_s), error.remote_id)
         if error.of_sample:

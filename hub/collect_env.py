@@ -55,7 +55,7 @@ def apply(
                 what = _update(store, blobs, env, embedder, draft, campaign, now)
                 what = _start(store, campaign) or what if starting else what
         except BowerbirdError as error:
-            done["problems"].append(f"{name}: {error.message}{f' {error.hint}' if error.hint else ''}")
+            done["problems"].append(f"{name}: {error.told}")
             continue
         if what:
             done[what].append(name)

@@ -1,5 +1,6 @@
 """What is wrong with this hub, and what to do about it."""
 
+import os
 import resource
 import shutil
 import time
@@ -11,8 +12,10 @@ from hub.app import Hub
 from hub.deliveries import DeliveryState, SinkState
 from hub.models.check import check_model
 from hub.models.files import Kind
+from hub.settings import misspelt
+from hub.sinks import check_destination
 from hub.types import CampaignState
-from shared.errors import BowerbirdError
+from shared.errors import BowerbirdError, InvalidInput
 
 LEAST_FREE_GB = 2.0
 FILES_A_CAMERA = 2
@@ -32,6 +35,7 @@ def examine(hub: Hub, now: float | None = None) -> list[Finding]:
     """Look at everything; a check that fails is a finding, and never ends the examination."""
     at = time.time() if now is None else now
     checks: tuple[tuple[str, Callable[[], Iterator[Finding]]], ...] = (
+        ("settings", lambda: _settings(hub)),
         ("disk", lambda: _disk(hub)),
         ("database", lambda: _database(hub)),
         ("detector", lambda: _model(hub, "detector")),
@@ -39,6 +43,7 @@ def examine(hub: Hub, now: float | None = None) -> list[Finding]:
         ("cameras", lambda: _cameras(hub, at)),
         ("campaigns", lambda: _campaigns(hub)),
         ("deliveries", lambda: _deliveries(hub)),
+        ("destinations", lambda: _destinations(hub)),
         ("redaction", lambda: _redaction(hub)),
     )
     findings: list[Finding] = []
@@ -114,10 +119,22 @@ def _campaigns(hub: Hub) -> Iterator[Finding]:
         yield Finding("campaigns", "fault", "some were committed with another embedder and judge nothing", step)
 
 
+def _destinations(hub: Hub) -> Iterator[Finding]:
+    """Those of active campaigns, as far as can be told without asking them."""
+    for each in sorted({each for version in hub.store.active_versions() for each in version.destinations}):
+        try:
+            check_destination(each, hub.settings.sinks)
+        except InvalidInput as error:
+            yield Finding("destinations", "fault", f"{each}: {error.message}", error.hint)
+
+
+def _settings(hub: Hub) -> Iterator[Finding]:
+    for said in misspelt(os.environ):
+        yield Finding("settings", "warning", said, "It has no effect.")
+
+
 def _redaction(hub: Hub) -> Iterator[Finding]:
-    for camera in hub.check_redaction():
-        step = "Check its name in HUB_REDACT_REGIONS; the regions of a misspelt camera are not hidden."
-        yield Finding("redaction", "fault", f"there is no camera {camera!r}", step)
+    hub.check_redaction()
     if hub.redactor is not None:
         yield Finding("redaction", "ok", "set up: its labels and cameras are known")
 

@@ -43,6 +43,9 @@ STOP_S = 9.0
 """A stopping forwarder goes on emptying the outbox for LAST_S, and waits for what is under way until STOP_S."""
 
 
+_NEXT = {DeliveryState.PENDING: "tried again later", DeliveryState.PARKED: "kept for you (hub deliveries list)"}
+
+
 @dataclass(frozen=True)
 class Drained:
     """What became of deliveries that were claimed. waiting: will be tried again."""
@@ -217,7 +220,7 @@ class Lane:
         except InvalidInput as error:
             self._opened_late = True
             if self.needed:
-                why = words(f"{error.message} {error.hint}".strip())
+                why = words(error.told)
                 now = self._desk.clock()
                 self._judge(self._breaker.paused(why, now, self._desk.random, rest_s=OPENING_S))
             self._idle = True
@@ -360,7 +363,7 @@ class Lane:
         elif ended.state is not DeliveryState.SENT:
             level = logging.INFO if tried.says is Says.TROUBLED else logging.WARNING
             about = {"sink": self.name, "frame": ended.sample_id.partition(":")[2]}
-            _log.log(level, "not delivered (%s): %s", ended.state, ended.error, extra=about)
+            _log.log(level, "not delivered, and %s: %s", _NEXT[ended.state], ended.error, extra=about)
         self._unsettled.append(ended)
         sent, parked = ended.state is DeliveryState.SENT, ended.state is DeliveryState.PARKED
         return Drained(int(sent), int(not sent and not parked), int(parked))
@@ -398,7 +401,7 @@ class Lane:
             self._sink.flush()
         except Paused as error:
             self._flush_failed = True
-            why = words(f"{error.message} {error.hint}".strip())
+            why = words(error.told)
             self._judge(self._breaker.paused(why, now, self._desk.random))
             return
         if self._flush_failed:

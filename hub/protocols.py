@@ -329,6 +329,10 @@ class Store(Protocol):
     def retry(self, delivery_ids: Sequence[int] | None, *, now: float) -> int:
         """Make parked (and waiting) deliveries due at once; None means all. Destinations at rest are tried again."""
 
+    def discard(self, delivery_ids: Sequence[int] | None, *, sink: str | None = None) -> int:
+        """Forget deliveries that were not sent: those named, those of a destination, or all; returns how many. Their
+        samples stay."""
+
     def record_sink_health(self, health: SinkHealth) -> None: ...
     def sink_health(self) -> dict[str, SinkHealth]:
         """By destination, as last recorded."""

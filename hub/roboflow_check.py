@@ -1,7 +1,7 @@
 """Whether uploading to Roboflow would work, found out by asking it; nothing is changed there."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from hub.roboflow import Roboflow
 from hub.sinks.options import PERIODS, SPLITS, RoboflowOptions
@@ -20,12 +20,17 @@ class Finding:
     hint: str = ""
 
 
-def check_roboflow(options: RoboflowOptions, *, timeout_s: float = CHECK_S) -> list[Finding]:
-    """Key, workspace, project and settings, in the order in which to repair them. Never raises for what it finds."""
-    return [*_findings(options, timeout_s), *_settings(options)]
+def check_roboflow(
+    options: RoboflowOptions, projects: Iterable[str] = (), *, timeout_s: float = CHECK_S
+) -> list[Finding]:
+    """Key, workspace, projects and settings, in the order in which to repair them. Never raises for what it finds.
+
+    projects: of destinations that name one, beside that of the options.
+    """
+    return [*_findings(options, projects, timeout_s), *_settings(options)]
 
 
-def _findings(options: RoboflowOptions, timeout_s: float) -> Iterator[Finding]:
+def _findings(options: RoboflowOptions, projects: Iterable[str], timeout_s: float) -> Iterator[Finding]:
     if not options.key:
         yield Finding(False, "no key is set", "Set ROBOFLOW_KEY to a private key of the workspace.")
         return
@@ -39,7 +44,9 @@ def _findings(options: RoboflowOptions, timeout_s: float) -> Iterator[Finding]:
                     f"ROBOFLOW_WORKSPACE is {options.workspace!r}",
                     f"Set it to {found!r}, or leave it out, or use a key of {options.workspace!r}.",
                 )
-            yield from _project(api, options)
+            named = [*dict.fromkeys(name for name in (options.project, *projects) if name)]
+            for project in named or [""]:
+                yield from _project(api, replace(options, project=project))
     except InvalidInput as error:
         yield Finding(False, error.message, error.hint)
     except BowerbirdError as error:

@@ -1,5 +1,7 @@
 """The hub's settings: flags over environment over `hub.toml` in the data directory over these defaults."""
 
+import dataclasses
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,9 @@ from shared.errors import InvalidInput
 
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+_OTHERS = {"HUB_DEMO_FOOTAGE", "HUB_TEST_DATA_DIR"}
+"""Variables that begin like settings, and are for the demonstration and the tests."""
+
 _CHECKOUT = Path(__file__).resolve().parents[1]
 
 
@@ -24,7 +29,7 @@ def is_rate(text: str) -> str:
         if text:
             parse_limit(text)
     except InvalidInput as error:
-        return error.message
+        return error.told
     return ""
 
 
@@ -33,7 +38,7 @@ def is_regions(text: str) -> str:
     try:
         parse_regions(text)
     except InvalidInput as error:
-        return error.message
+        return error.told
     return ""
 
 
@@ -149,6 +154,19 @@ class Settings:
     def indexes(self) -> Path:
         """Where index files live."""
         return self.data_dir / "indexes"
+
+
+def misspelt(env: Mapping[str, str]) -> list[str]:
+    """What is to be said of variables that look like settings and are none."""
+    known = {
+        name for field in dataclasses.fields(Settings) for name in (field.metadata["env"], *field.metadata["aliases"])
+    } | _OTHERS
+    said = []
+    for name in sorted(set(env) - known):
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        if name.startswith("HUB_") or (near and name.startswith("ROBOFLOW_")):
+            said.append(f"{name} is no setting{f': did you mean {near[0]}?' if near else ''}")
+    return said
 
 
 def read_settings(env: Mapping[str, str], flags: Mapping[str, Any] | None = None) -> Settings:

@@ -34,6 +34,11 @@ class BowerbirdError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
+    @property
+    def told(self) -> str:
+        """Message and hint on one line."""
+        return f"{self.message.rstrip('.')}. {self.hint}" if self.hint else self.message
+
 
 class InvalidInput(BowerbirdError):
     """What the caller gave can't be used."""

@@ -96,7 +96,7 @@ def _check_destinations(ctx: Context, destinations: Iterable[str]) -> None:
         try:
             check_destination(each, ctx.settings.sinks)
         except NotSetUp as error:
-            say(f"note: {error.message}. {error.hint}")
+            say(f"note: {error.told}")
 
 
 def _many(n: int, what: str) -> str:

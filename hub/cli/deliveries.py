@@ -1,5 +1,6 @@
 """`hub deliveries`: samples on their way to destinations."""
 
+import sys
 import time
 
 import click
@@ -7,6 +8,7 @@ import click
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_rows, when
 from hub.deliveries import DeliveryState, SinkHealth
+from shared.errors import InvalidInput, NotFound
 from shared.log import redact
 
 _STATES = {"pending": DeliveryState.PENDING, "sent": DeliveryState.SENT, "failed": DeliveryState.PARKED}
@@ -41,7 +43,7 @@ def list_(ctx: Context, state: str | None, destination: str | None, limit: int, 
         }
         for delivery in ctx.hub.store.deliveries(state=wanted, sink=destination, limit=limit)
     ]
-    print_rows(rows, as_json=as_json, empty="No deliveries in that state.")
+    print_rows(rows, as_json=as_json, empty="No such deliveries.")
 
 
 @deliveries.command("status")
@@ -70,4 +72,21 @@ def status(ctx: Context, as_json: bool) -> None:
 def retry(ctx: Context, ids: tuple[int, ...]) -> None:
     """Try failed and waiting deliveries again at once: those named, or all. Destinations at rest are tried, too."""
     count = ctx.hub.store.retry(list(ids) or None, now=time.time())
-    click.echo(f"{count} deliveries are due now.")
+    if ids and not count:
+        raise NotFound("delivery that waits or failed", " ".join(map(str, ids)), hint="See: hub deliveries list")
+    click.echo(f"{count} deliveries are due now. A running hub sends them.")
+
+
+@deliveries.command("discard")
+@click.argument("ids", nargs=-1, type=int)
+@click.option("--destination", help="All that wait for this one, or that it refused.")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@pass_context
+def discard(ctx: Context, ids: tuple[int, ...], destination: str | None, yes: bool) -> None:
+    """Give up deliveries that were not sent. Their samples stay."""
+    if bool(ids) == bool(destination):
+        raise InvalidInput("which deliveries?", hint="Give their ids (hub deliveries list), or --destination NAME.")
+    if destination and sys.stdin.isatty() and not yes:
+        click.confirm(f"Give up everything that waits for {destination}?", abort=True, err=True)
+    count = ctx.hub.store.discard(list(ids) or None, sink=destination)
+    click.echo(f"{count} deliveries were given up.")

@@ -25,8 +25,10 @@ def roboflow() -> None:
 @json_option
 @pass_context
 def check(ctx: Context, as_json: bool) -> None:
-    """Whether key, workspace and project are right, and what to do where they are not."""
-    findings = check_roboflow(ctx.settings.sinks.roboflow)
+    """Whether key, workspace and the projects of all campaigns are right, and what to do where they are not."""
+    named = {each for campaign in ctx.hub.store.campaigns() for each in campaign.destinations}
+    projects = sorted(each.partition(":")[2] for each in named if each.startswith("roboflow:"))
+    findings = check_roboflow(ctx.settings.sinks.roboflow, projects)
     rows = [{"ok": each.ok, "found": each.what, "next_step": each.hint} for each in findings]
     print_rows(rows, as_json=as_json, empty="")
     if not all(each.ok for each in findings):

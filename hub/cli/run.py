@@ -15,7 +15,9 @@ from hub.app import Hub
 from hub.cli.context import Context, pass_context
 from hub.cli.output import say
 from hub.collector import Collector
+from hub.deliveries import SinkState
 from hub.errands import running
+from hub.settings import misspelt
 from hub.status_line import status_line
 from shared import log
 
@@ -46,11 +48,10 @@ def run_hub(ctx: Context) -> None:
     _allow_many_connections()
     # Polls are answered within milliseconds beside threads that embed, write and send; the default is to wait for 5.
     sys.setswitchinterval(0.0005)
-    unknown = hub.check_redaction()
+    hub.check_redaction()
     with hub.single_collector():
         say_where_to_look(hub)
-        for camera in unknown:
-            say(f"note      HUB_REDACT_REGIONS names a camera {camera!r} that there is not (yet)")
+        _say_what_is_to_be_known(hub)
         _say_what_collect_wants(hub)
         with hub.collect_camera(), running(hub.errands()):
             asyncio.run(_until_signalled(hub))
@@ -73,6 +74,16 @@ def say_where_to_look(hub: Hub) -> None:
         say(line)
 
 
+def _say_what_is_to_be_known(hub: Hub) -> None:
+    """Misspelt settings, and destinations that take nothing."""
+    for said in misspelt(os.environ):
+        say(f"note      {said}")
+    waiting = hub.store.waiting_sinks()
+    for each in hub.store.sink_health().values():
+        if each.state is not SinkState.OPEN and each.sink in waiting:
+            say(f"note      {each.sink} was {each.state} when last tried: {each.reason}")
+
+
 def _say_what_collect_wants(hub: Hub) -> None:
     """Roboflow Collect's variables become campaigns."""
     applied = hub.collect_campaigns(starting=True)
@@ -84,7 +95,9 @@ def _say_what_collect_wants(hub: Hub) -> None:
 
 def _own_name() -> str:
     """This command as the person can type it: by its path where it is not on the PATH."""
-    return "hub" if shutil.which("hub") else os.path.relpath(sys.argv[0])
+    if shutil.which("hub"):
+        return "hub"
+    return "python -m hub" if sys.argv[0].endswith("__main__.py") else os.path.relpath(sys.argv[0])
 
 
 async def _until_signalled(hub: Hub) -> None:

@@ -67,7 +67,7 @@ class FolderSink:
                 except StoreError as error:
                     problems.append(error)
             if problems:
-                raise Paused(_told(problems[0]))
+                raise Paused(problems[0].told)
             self._repaired = True
 
     def _folders(self) -> list[Path]:
@@ -108,8 +108,4 @@ def _as_delivery() -> Iterator[None]:
     except ImageError as error:
         raise Refused(f"the stored picture is damaged: {error.message}") from error
     except StoreError as error:
-        raise Paused(_told(error)) from error
-
-
-def _told(error: StoreError) -> str:
-    return f"{error.message}. {error.hint}" if error.hint else error.message
+        raise Paused(error.told) from error

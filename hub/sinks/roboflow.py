@@ -1,6 +1,7 @@
 """The Roboflow destination: uploads pictures with why they were taken, and detections as predicted annotations."""
 
 import logging
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from hub.sinks.options import PERIODS, SPLITS, RoboflowOptions, SinkOptions
 from hub.sinks.roboflow_terms import file_name, predictions_of, tags_of
 from hub.types import Sample
 from shared.errors import InvalidInput, NotSetUp, Paused, Refused, RetryLater
+
+_SLUG = re.compile(r"[\w.-]+")
 
 _log = logging.getLogger(__name__)
 
@@ -136,6 +139,11 @@ def checked(options: RoboflowOptions, argument: str) -> RoboflowOptions:
     if not project:
         raise NotSetUp(
             "the Roboflow destination has no project", hint="Set ROBOFLOW_PROJECT, or name it as: roboflow:my-project"
+        )
+    if not _SLUG.fullmatch(project):
+        raise InvalidInput(
+            f"{project!r} is no project's name in a URL",
+            hint="It is what follows the workspace in the address of the project's page, such as birds-of-prey.",
         )
     if options.split not in SPLITS:
         raise InvalidInput(f"{options.split!r} is no split", hint=f"One of: {', '.join(SPLITS)}")

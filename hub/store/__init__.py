@@ -274,6 +274,10 @@ class SqlStore:
         with self._database.writing() as connection:
             return outbox.retry(connection, delivery_ids, now)
 
+    def discard(self, delivery_ids: Sequence[int] | None, *, sink: str | None = None) -> int:
+        with self._database.writing() as connection:
+            return outbox.discard(connection, delivery_ids, sink)
+
     def record_sink_health(self, health: SinkHealth) -> None:
         with self._database.writing() as connection:
             outbox.record_health(connection, health)

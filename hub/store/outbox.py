@@ -122,6 +122,16 @@ def retry(connection: sa.Connection, ids: Sequence[int] | None, now: float) -> i
     return connection.execute(statement.values(state=DeliveryState.PENDING.value, due_at=now)).rowcount
 
 
+def discard(connection: sa.Connection, ids: Sequence[int] | None, sink: str | None) -> int:
+    """Forget deliveries that were not sent, by id or destination; returns how many."""
+    statement = deliveries.delete().where(deliveries.c.state != DeliveryState.SENT.value)
+    if ids is not None:
+        statement = statement.where(deliveries.c.id.in_(list(ids)))
+    if sink is not None:
+        statement = statement.where(deliveries.c.sink == sink)
+    return connection.execute(statement).rowcount
+
+
 def record_health(connection: sa.Connection, health: SinkHealth) -> None:
     """How a destination does now."""
     upsert(connection, sinks, [{**asdict(health), "state": health.state.value}])

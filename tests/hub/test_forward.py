@@ -388,8 +388,8 @@ def test_a_person_who_asks_for_a_retry_has_it_tried_at_once(forwarder, outbox, c
     ours = forwarder(sink)
     ours.drain()
     health = outbox.sink_health()[SINK]
-    assert (health.state, health.reason) == (SinkState.PAUSED, "the key was revoked Set another.")
-    assert "the key was revoked Set another." in caplog.text
+    assert (health.state, health.reason) == (SinkState.PAUSED, "the key was revoked. Set another.")
+    assert "the key was revoked. Set another." in caplog.text
     sink.always = None
     assert ours.drain() == Drained()
     outbox.retry(None, now=clock.now)
@@ -420,7 +420,7 @@ def test_one_that_cannot_be_opened_keeps_everything_until_it_can(tmp_path, outbo
     ours = Forwarder(outbox, open_blobs(f"file://{tmp_path / 'frames'}"), not_yet, clock=clock, random=lambda: 0.5)
     assert ours.drain() == Drained()
     health = outbox.sink_health()[SINK]
-    assert (health.state, health.reason) == (SinkState.PAUSED, "there is no key Set ROBOFLOW_KEY.")
+    assert (health.state, health.reason) == (SinkState.PAUSED, "there is no key. Set ROBOFLOW_KEY.")
     clock.now = 1025.0
     assert ours.drain() == Drained()
     clock.now += OPENING_S

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hub.settings import read_settings
+from hub.settings import misspelt, read_settings
 from hub.types import RateLimit
 from shared.errors import ConfigError
 
@@ -52,3 +52,11 @@ def test_what_makes_no_sense_is_named(tmp_path, name, value):
 @pytest.mark.parametrize(("said", "meant"), [("False", False), ("0", False), ("True", True), ("yes", True)])
 def test_collect_all_means_what_it_says(tmp_path, said, meant):
     assert read_settings({"HUB_DATA_DIR": str(tmp_path), "COLLECT_ALL": said}).collect_all is meant
+
+
+def test_variables_that_look_like_settings_and_are_none_are_named():
+    env = {"HUB_REDCT_LABELS": "person", "ROBOFLOW_PROJEKT": "x", "ROBOFLOW_MODEL_ID": "y", "HUB_HOME": "z", "PATH": ""}
+    said = misspelt(env)
+    assert [line.split()[0] for line in said] == ["HUB_HOME", "HUB_REDCT_LABELS", "ROBOFLOW_PROJEKT"]
+    assert "HUB_REDACT_LABELS" in said[1]
+    assert misspelt({"HUB_DEVICE": "cpu", "ROBOFLOW_API_KEY": "k", "HUB_DEMO_FOOTAGE": "f"}) == []

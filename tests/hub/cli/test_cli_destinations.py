@@ -55,7 +55,9 @@ def test_a_destination_that_lacks_a_setting_is_noted_and_may_get_it_later(hub):
     assert shown["destinations"] == ["folder", "roboflow:owls"]
 
 
-@pytest.mark.parametrize(("wrong", "said"), [("robofow", "roboflow"), ("folder:here", "takes no"), ("x" * 99, "")])
+@pytest.mark.parametrize(
+    ("wrong", "said"), [("robofow", "roboflow"), ("folder:here", "takes no"), ("x" * 99, ""), ("webhook:there", "")]
+)
 def test_a_destination_that_makes_no_sense_is_refused(hub, wrong, said):
     assert said in _create(hub, wrong, code=2)
     assert "No campaigns yet" in hub("campaigns", "list")
@@ -106,3 +108,47 @@ def test_deliveries_are_listed_by_destination(hub, tmp_path):
     fill(tmp_path, 2, ("folder", "roboflow"))
     rows = json.loads(hub("deliveries", "list", "--destination", "roboflow", "--json"))
     assert [row["destination"] for row in rows] == ["roboflow", "roboflow"]
+
+
+def test_a_name_that_is_no_projects_is_refused(hub, server):
+    assert "birds-of-prey" in _create(hub, "roboflow:Birds of prey", code=2)
+
+
+def test_a_check_looks_at_the_projects_of_all_campaigns(hub, server):
+    _create(hub, "roboflow:nowhere")
+    said = hub("roboflow", "check", code=1)
+    assert "birds" in said
+    assert "nowhere" in said
+
+
+def test_what_nobody_wants_any_longer_is_given_up(hub, tmp_path):
+    fill(tmp_path, 3, ("folder", "roboflow"))
+    assert "3 deliveries" in hub("deliveries", "discard", "--destination", "roboflow")
+    rows = json.loads(hub("deliveries", "list", "--json"))
+    assert [row["destination"] for row in rows] == ["folder"] * 3
+    assert "1 deliveries" in hub("deliveries", "discard", rows[0]["id"])
+    assert len(json.loads(hub("samples", "list", "--json"))) == 3
+    assert "which" in hub("deliveries", "discard", code=2)
+
+
+def test_a_retry_of_nothing_says_so(hub):
+    assert "999" in hub("deliveries", "retry", "999", code=2)
+
+
+def test_a_doctor_names_what_is_misspelt_and_what_is_not_set(hub, tmp_path, monkeypatch):
+    _create(hub, "roboflow", "webhook")
+    hub("campaigns", "activate", "all of it")
+    monkeypatch.setenv("HUB_REDCT_LABELS", "person")
+    monkeypatch.setenv("ROBOFLOW_PROJEKT", "birds")
+    said = hub("doctor", code=1)
+    for name in ("HUB_REDACT_LABELS", "ROBOFLOW_PROJECT", "ROBOFLOW_KEY", "HUB_WEBHOOK_URL"):
+        assert name in said
+
+
+@pytest.mark.parametrize(("name", "value"), [("HUB_REDACT_REGIONS", "nocam:0,0 1,1"), ("HUB_REDACT_LABELS", "nolabel")])
+def test_nothing_is_run_while_what_is_to_be_hidden_is_misspelt(hub, name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    assert value[:5] in hub("run", code=2)
+    said = hub("doctor", code=1)
+    assert value[:5] in said
+    assert "are known" not in said
