@@ -135,6 +135,18 @@ def test_a_retry_makes_what_waits_due_and_has_destinations_tried_at_once(store):
 # ── what became of them ──────────────────────────────────────────────────────────────────────────────
 
 
+def test_what_is_discarded_is_never_sent_and_what_was_sent_stays(store):
+    made = active(store, destinations=("folder", "roboflow"))
+    write(store, made, 3)
+    (done, *_) = store.claim("roboflow", now=1e9, lease_s=1, limit=1)
+    store.settle(replace(done, state=DeliveryState.SENT))
+    assert store.discard(None, sink="roboflow") == 2
+    assert store.discard([done.id, 10**6]) == 0
+    assert store.discard([store.deliveries(sink="folder")[0].id]) == 1
+    assert (len(store.deliveries(sink="folder")), len(store.deliveries(sink="roboflow"))) == (2, 1)
+    assert len(store.samples()) == 3
+
+
 def test_outcomes_are_asked_for_in_turn_and_what_was_deleted_no_more(store):
     write(store, active(store, destinations=("roboflow", "roboflow:birds", "roboflower", "folder")), 2)
     for sink in ("roboflow", "roboflow:birds", "roboflower", "folder"):
