@@ -40,7 +40,8 @@ class DriftRow:
     frames: it has. cosine: of the two mean vectors, Roboflow Collect's figure. low, high: its 95 % interval. expected:
     the cosine that so few frames would have on average had nothing changed. mmd2: 0 for no drift, 2 for nothing in
     common. p: how often chance gives as much. stretch_s: seconds whose frames count as one draw, 0 where each frame
-    does. drifted: significant among all rows. All are None, and drifted False, where too few frames can be compared.
+    does. drifted: significant among the periods; for All time, by its own p. All are None, and drifted False, where too
+    few frames can be compared.
     """
 
     period: str
@@ -83,7 +84,8 @@ class FrameDrift:
 class DriftReport:
     """What `measure` found. rows: a period each, oldest first, and All time last. latest: the period that cameras and
     frames are of, and alarms go by; "" for none. cameras, frames: those that drifted most first. notes: what is to be
-    known when reading it. width: of the kernel, the median distance within the reference."""
+    known when reading it. cannot_tell: why no period could be compared, "" where one could. width: of the kernel, the
+    median distance within the reference."""
 
     increment: Increment
     reference: str
@@ -93,6 +95,7 @@ class DriftReport:
     cameras: tuple[CameraDrift, ...] = ()
     frames: tuple[FrameDrift, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    cannot_tell: str = ""
     width: float = 0.0
 
     @property
@@ -115,12 +118,13 @@ def measure(
     Frames of a stretch of time (an eighth of a side, or less) are resampled and permuted together, since they are not
     independent: see hub/two_samples.py. Cameras on both sides are each compared with themselves, and count in the
     reference as much as in the period, so that a camera that was off is no drift. Rows are marked as drifted at a false
-    discovery rate of 5 % over the periods (Benjamini-Hochberg); All time where one of them or its own p-value says so.
+    discovery rate of 5 % over the periods (Benjamini-Hochberg); All time where its own p-value is 5 % or less.
     """
     report = DriftReport(increment, reference_name, len(reference))
     if len(reference) < MIN_FRAMES:
+        frames = f"{len(reference)} {'frame' if len(reference) == 1 else 'frames'}"
         return replace(
-            report, notes=(f"{reference_name} has {len(reference)} frames, which is too few to compare with",)
+            report, cannot_tell=f"the reference ({reference_name}) has {frames}, and at least {MIN_FRAMES} are needed"
         )
     now = now.pick(np.argsort(now.taken_at, kind="stable"))
     period = periods_of(now.taken_at, increment, timezone)
@@ -131,8 +135,7 @@ def measure(
     rows = _marked(rows)
     if len(now):
         total = _row(ALL_TIME, now, then, width, rng)
-        any_ = any(row.drifted for row in rows)
-        rows.append(replace(total, drifted=any_ or (total.p is not None and total.p <= _FALSE_ALARMS)))
+        rows.append(replace(total, drifted=total.p is not None and total.p <= _FALSE_ALARMS))
     latest = _latest(rows, now, period, timezone)
     report = replace(report, rows=tuple(rows), latest=latest, width=width)
     if latest:
@@ -142,6 +145,8 @@ def measure(
             cameras=tuple(_cameras(of_latest, reference, width, rng)),
             frames=tuple(_frames(_some(of_latest, rng), then, width, rng)),
         )
+    else:
+        report = replace(report, cannot_tell=_why_not(increment, rows))
     return replace(report, notes=tuple(_notes(report, now, reference)))
 
 
@@ -189,8 +194,8 @@ def _latest(rows: Sequence[DriftRow], now: Snapshots, period: NDArray[np.str_], 
 
 
 def _cameras(now: Snapshots, reference: Snapshots, width: float, rng: np.random.Generator) -> list[CameraDrift]:
-    """The cameras with the most frames, those that drifted most first."""
-    names, counts = np.unique(now.camera, return_counts=True)
+    """The cameras with the most frames, those that drifted most first. Frames of no named camera are of none."""
+    names, counts = np.unique(now.camera[now.camera != ""], return_counts=True)
     order = np.argsort(-counts, kind="stable")[:MAX_CAMERAS]
     found = []
     for name in names[order]:
@@ -226,20 +231,25 @@ def _frames(now: Snapshots, reference: Snapshots, width: float, rng: np.random.G
     return list(best.values())
 
 
+def _why_not(increment: Increment, rows: Sequence[DriftRow]) -> str:
+    """Of rows of which none but All time could be compared."""
+    if not rows:
+        return "there are no frames but those of the reference"
+    return f"no {increment} has at least {MIN_FRAMES} frames of cameras that the reference has, too"
+
+
 def _notes(report: DriftReport, now: Snapshots, reference: Snapshots) -> list[str]:
     notes = []
     few = [row.period for row in report.rows if row.p is None]
     if few:
-        notes.append(f"too few frames to compare (under {MIN_FRAMES} of cameras that the reference has): {_named(few)}")
+        notes.append(f"not compared, with under {MIN_FRAMES} frames of cameras that the reference has: {_named(few)}")
     hasty = [row.period for row in report.rows if row.stretch_s is not None and row.stretch_s < _SHORT_S]
     if hasty:
-        notes.append(f"little time was seen, so that p may be too small: {_named(hasty)}")
+        notes.append(f"frames so close in time resemble each other, so p may be too small: {_named(hasty)}")
     if new := sorted(set(now.camera[left_out(now, reference)].tolist())):
-        notes.append(f"not in the reference, so left out of the rows: {_named(new)}")
+        notes.append(f"cameras that the reference lacks, so left out of the first table: {_named(new)}")
     if gone := sorted(set(reference.camera[left_out(reference, now)].tolist())):
-        notes.append(f"only in the reference, so left out of it: {_named(gone)}")
-    if not report.rows:
-        notes.append("there are no frames but those of the reference")
+        notes.append(f"cameras that only the reference has, so left out of it: {_named(gone)}")
     return notes
 
 

@@ -12,7 +12,7 @@ from hub.snapshots import Snapshots
 from shared.errors import InvalidInput
 
 _LATE = 0.1
-"""Part of a period that may be missing at its start, and it still counts as full."""
+"""Part of a period that may be missing at its start, or its end, and it still counts as full."""
 
 
 class Increment(StrEnum):
@@ -73,6 +73,13 @@ def earliest_full(first: float, periods: Sequence[str], timezone: str = "") -> s
     start, end = bounds(periods[0], timezone)
     is_full = first <= start + _LATE * (end - start)
     return periods[0] if is_full or len(periods) < 3 else periods[1]
+
+
+def is_full(period: str, first: float, last: float, timezone: str = "") -> bool:
+    """Whether a period was seen nearly from its start to its end. first, last: the times of the first and last frame of
+    all periods."""
+    start, end = bounds(period, timezone)
+    return first <= start + _LATE * (end - start) and last >= end - _LATE * (end - start)
 
 
 def split(all_: Snapshots, period: str, timezone: str = "") -> tuple[Snapshots, Snapshots]:

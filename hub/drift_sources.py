@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.drift_periods import Increment, bounds, earliest_full, is_period, periods_between, periods_of, split
+from hub.drift_groups import MIN_FRAMES
+from hub.drift_periods import Increment, bounds, earliest_full, is_full, is_period, periods_between, periods_of, split
 from hub.protocols import Blobs, Embedder, Store
 from hub.roboflow import Roboflow
-from hub.seeds import read_pictures
 from hub.snapshots import Snapshots, snapshots, together
 from hub.triggers.random import Random
-from hub.types import Batch, CampaignState, Detections, ElementKind, Frame, Observation, Sample
-from hub.vision import decode
-from shared.errors import BowerbirdError, InvalidInput
+from hub.types import Batch, CampaignState, Detections, ElementKind, Frame, Image, Observation, Sample
+from hub.vision import LIMITS, decode
+from shared.errors import BowerbirdError, ImageError, InvalidInput, NotFound
 
 PER_PERIOD = 2000
 """Frames drawn of each period, and of the reference."""
@@ -30,7 +30,13 @@ MAX_EMBEDDED = 300
 MAX_PERIODS = 400
 """The newest; 13 months of days."""
 
+FOLDER = "the folder "
+"""How the name of a reference begins that is one."""
+
 _TOGETHER = 16
+
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif")
+"""How pictures' names end, those of kinds that can't be read too: they are to be named, and not passed over."""
 
 Tell = Callable[[str], None]
 
@@ -69,7 +75,8 @@ def random_campaign(store: Store) -> str | None:
 
 
 def from_store(store: Store, blobs: Blobs, embedder: Embedder, wanted: Wanted) -> Sides:
-    """Stored frames, or a campaign's samples, against a period of them or a folder. InvalidInput where there are none.
+    """Stored frames, or a campaign's samples, against a period of them or a folder. InvalidInput where there are none,
+    NotFound for a camera that there is not.
 
     A sample without a vector of this embedder is embedded from its picture, and the vector stored.
     """
@@ -77,10 +84,7 @@ def from_store(store: Store, blobs: Blobs, embedder: Embedder, wanted: Wanted) -
         store.campaign(wanted.campaign)
     span = store.taken_between(embedder.version, campaign=wanted.campaign, camera=wanted.camera)
     if span is None:
-        raise InvalidInput(
-            f"there are no {'samples' if wanted.campaign else 'frames with vectors of this embedder'} to compare",
-            hint="Have a random sample taken: hub campaigns create drift --trigger random, then activate it",
-        )
+        raise _nothing(store, embedder, wanted)
     periods = periods_between(*span, wanted.increment, wanted.timezone)
     notes = _notes_on_campaign(store, wanted.campaign)
     if len(periods) > MAX_PERIODS:
@@ -89,13 +93,32 @@ def from_store(store: Store, blobs: Blobs, embedder: Embedder, wanted: Wanted) -
     for period in [periods[0], *periods[1:][-MAX_PERIODS:]]:
         parts[period] = _drawn(store, blobs, embedder, wanted, *bounds(period, wanted.timezone))
     everything = together(list(parts.values()))
+    if not len(everything):
+        raise InvalidInput(
+            "none of the samples has a vector, or a picture to make one of", hint="Wait for new ones to be taken."
+        )
     if wanted.reference and not is_period(wanted.reference):
-        return Sides(folder(reference, embedder, wanted), everything, f"the pictures in {reference}", tuple(notes))
+        pictures, unread = folder(reference, embedder, wanted)
+        return Sides(pictures, everything, f"{FOLDER}{reference}", (*notes, *unread))
     if wanted.reference and wanted.reference not in parts:
         start, end = bounds(wanted.reference, wanted.timezone)
         then = _drawn(store, blobs, embedder, wanted, start, end)
         return Sides(then, _outside(everything, start, end), wanted.reference, tuple(notes))
     return _by_period(everything, wanted, notes)
+
+
+def _nothing(store: Store, embedder: Embedder, wanted: Wanted) -> InvalidInput:
+    """Why nothing is stored of what is wanted."""
+    what = "samples" if wanted.campaign else "frames with vectors of this embedder"
+    others = store.taken_between(embedder.version, campaign=wanted.campaign)
+    if wanted.camera is None or others is None:
+        hint = "Have a random sample taken: hub campaigns create drift --trigger random, then activate it"
+        return InvalidInput(f"there are no {what} to compare", hint=hint)
+    known = {camera.name for camera in store.cameras()}
+    if wanted.camera in known or store.taken_between(embedder.version, camera=wanted.camera) is not None:
+        return InvalidInput(f"there are no {what} of {wanted.camera} to compare", hint="Leave --camera out, or wait.")
+    some = store.draw_frames(embedder.version, since=others[0], until=others[1] + 1, limit=PER_PERIOD, seed=wanted.seed)
+    return NotFound("camera", wanted.camera, known | set(some.camera.tolist()))
 
 
 def _outside(all_: Snapshots, start: float, end: float) -> Snapshots:
@@ -109,8 +132,11 @@ def _by_period(everything: Snapshots, wanted: Wanted, notes: Sequence[str]) -> S
         names = sorted(set(periods_of(everything.taken_at, wanted.increment, wanted.timezone).tolist()))
         period = earliest_full(float(everything.taken_at.min()), names, wanted.timezone)
     reference, now = split(everything, period, wanted.timezone)
-    name = period if wanted.reference else f"{period}, the earliest full {wanted.increment}"
-    return Sides(reference, now, name, tuple(notes))
+    if wanted.reference:
+        return Sides(reference, now, period, tuple(notes))
+    first, last = float(everything.taken_at.min()), float(everything.taken_at.max())
+    full = "full " if is_full(period, first, last, wanted.timezone) else ""
+    return Sides(reference, now, f"{period}, the earliest {full}{wanted.increment}", tuple(notes))
 
 
 def _notes_on_campaign(store: Store, campaign: str | None) -> list[str]:
@@ -178,29 +204,44 @@ def _embedded(
 # ── pictures ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def folder(path: Path, embedder: Embedder, wanted: Wanted) -> Snapshots:
-    """The pictures of a folder, drawn at random where they are more than MAX_PICTURES. They have no time, and count as
-    independent. InvalidInput where there is none."""
-    if not path.exists():
+def folder(path: Path, embedder: Embedder, wanted: Wanted) -> tuple[Snapshots, list[str]]:
+    """The pictures of a folder, drawn at random where they are more than MAX_PICTURES, and notes on those that can't be
+    read. They have no time, and count as independent. InvalidInput where there is none."""
+    if not path.is_dir():
         raise InvalidInput(
             f"{wanted.reference!r} is neither a period nor a folder",
             hint="Give a period such as 2026-09, or a folder of pictures such as a training set.",
         )
-    files = (
-        sorted(f for f in path.rglob("*") if f.suffix.lower() in (".jpg", ".jpeg", ".png")) if path.is_dir() else [path]
-    )
+    files = sorted(f for f in path.rglob("*") if f.suffix.lower() in _PICTURES and not f.name.startswith("."))
+    hint = f"Give a folder with at least {MIN_FRAMES} JPEG or PNG pictures."
     if not files:
-        raise InvalidInput(f"there are no pictures in {path}", hint="Give a folder with JPEG or PNG pictures.")
+        raise InvalidInput(f"there are no pictures in {path}", hint=hint)
     if len(files) > MAX_PICTURES:
         files = sorted(random.Random(wanted.seed).sample(files, MAX_PICTURES))
-    rows, names = [], []
+    rows, names, unread = [], [], []
     for start in range(0, len(files), _TOGETHER):
         if start and start % (10 * _TOGETHER) == 0:
             wanted.tell(f"embedded {start} of {len(files)} pictures")
-        pictures = read_pictures(files[start : start + _TOGETHER])
-        rows.append(embedder.embed([decode(data) for _, data in pictures.usable]))
-        names += [name for name, _ in pictures.usable]
-    return snapshots(np.concatenate(rows), id=names)
+        images = []
+        for file in files[start : start + _TOGETHER]:
+            try:
+                images.append(_read(file))
+                names.append(file.name)
+            except (ImageError, OSError) as error:
+                unread.append(f"{file.name}: {getattr(error, 'message', '') or error}")
+        if images:
+            rows.append(embedder.embed(images))
+    if not rows:
+        raise InvalidInput(f"none of the {len(files)} pictures in {path} can be read: {unread[0]}", hint=hint)
+    notes = [f"{len(unread)} of {len(files)} pictures in {path} can't be read: {unread[0]}"] if unread else []
+    return snapshots(np.concatenate(rows), id=names), notes
+
+
+def _read(file: Path) -> Image:
+    size = file.stat().st_size
+    if size > LIMITS.max_bytes:
+        raise ImageError("too-large", f"{size:,} bytes are too many for a picture")
+    return decode(file.read_bytes())
 
 
 # ── Roboflow ─────────────────────────────────────────────────────────────────────────────────────────

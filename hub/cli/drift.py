@@ -9,12 +9,13 @@ import numpy as np
 
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_json, print_rows, say, when
-from hub.drift import DriftReport, measure
+from hub.drift import ALL_TIME, CameraDrift, DriftReport, FrameDrift, measure
+from hub.drift_groups import MIN_FRAMES
 from hub.drift_periods import Increment
 from hub.drift_plot import plot
-from hub.drift_sources import Sides, Wanted, from_roboflow, from_store, random_campaign
+from hub.drift_sources import FOLDER, Sides, Wanted, from_roboflow, from_store, random_campaign
 from hub.scope import check_timezone
-from shared.errors import InvalidInput
+from shared.errors import BowerbirdError, InvalidInput
 
 DRIFTED = 3
 """Exit code past a limit."""
@@ -23,14 +24,20 @@ DRIFTED = 3
 @click.command()
 @click.option("--campaign", help="Compare its samples  [the only active random campaign; else all stored frames]")
 @click.option("--increment", type=click.Choice([i.value for i in Increment]), default="month", show_default=True)
-@click.option("--reference", default="", help="A period (2026-09) or a folder of pictures  [the earliest full period]")
+@click.option(
+    "--reference",
+    default="",
+    help="A period (2026-09) or a folder of pictures  [the earliest full period, else the earliest]",
+)
 @click.option("--from", "source", type=click.Choice(["store", "roboflow"]), default="store", show_default=True)
 @click.option("--camera", help="Only this camera.")
 @click.option("--timezone", default="", help="Whose days and months, such as Europe/Berlin  [UTC]")
-@click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG here.")
-@click.option("--max-drift", type=click.FloatRange(0, 2), help="Exit with 3 when the newest period's MMD² is above.")
+@click.option("--plot", "picture", type=click.Path(path_type=Path, dir_okay=False), help="Write a chart here, a PNG.")
+@click.option(
+    "--max-drift", type=click.FloatRange(0, 2), help="Exit with 3 when the newest period's distance is above."
+)
 @click.option("--max-p", type=click.FloatRange(0, 1), help="Exit with 3 when the newest period's p is below.")
-@click.option("--seed", default=0, help="Of the random draws.")
+@click.option("--seed", default=0, help="Of the random draws: the same seed, the same report.")
 @json_option
 @pass_context
 def drift(
@@ -39,9 +46,18 @@ def drift(
 ) -> None:  # fmt: skip
     """Whether the cameras still show what they, or the training set, showed before.
 
-    cosine: of the mean vectors, to be read against expected, its value without drift for so few frames. MMD²: 0 for no
-    drift, 2 for nothing in common; it sees spread, too. p: how often chance gives as much. With both --max-drift and
-    --max-p both must be passed: large, and not by chance.
+    Each day, month or year is compared with a reference, in two ways. distance (MMD², the squared maximum mean
+    discrepancy): 0 for no change, 2 for nothing in common; it sees any change, and chance may put it a little below 0.
+    cosine: how alike the average pictures are, 1 for the same; to be read against "if unchanged", its value for so few
+    frames had nothing changed.
+
+    p: how often chance alone gives such a distance. drifted: what chance hardly explains. Of the periods so marked, 5 %
+    at most are expected to be false alarms (Benjamini-Hochberg), so a p below 0.05 may not do among many; All time is
+    marked where its own p is 0.05 or less.
+
+    Limits are of the newest period that can be compared and has not just begun. With both --max-drift and --max-p both
+    must be passed: large, and not by chance. Exit code 3: past the limits. 1: limits are given, and nothing can be
+    compared.
     """
     wanted = Wanted(Increment(increment), check_timezone(timezone), reference, campaign, camera, seed, say)
     sides = _sides(ctx, source, wanted)
@@ -54,10 +70,19 @@ def drift(
         reference_name=sides.name,
     )
     report = replace(report, notes=(*sides.notes, *report.notes))
+    print_json(_facts(report)) if as_json else _print(report, source)
     if picture:
-        _write(picture, plot(report))
-    print_json(_facts(report)) if as_json else _print(report)
-    if is_past(report, max_drift, max_p):
+        _draw(picture, report, as_json)
+    if max_drift is None and max_p is None:
+        return
+    if report.now is None:
+        raise BowerbirdError(
+            f"it can't be told whether the cameras drifted: {report.cannot_tell}", hint=_advice(report, source)
+        )
+    past = is_past(report, max_drift, max_p)
+    if not as_json:
+        click.echo(f"\n{report.latest} is {'past' if past else 'within'} the limits.")
+    if past:
         raise click.exceptions.Exit(DRIFTED)
 
 
@@ -83,6 +108,28 @@ def is_past(report: DriftReport, max_drift: float | None, max_p: float | None) -
     return bool(past) and all(past)
 
 
+def _advice(report: DriftReport, source: str) -> str:
+    """What to do where nothing can be compared."""
+    if report.reference_frames < MIN_FRAMES and report.reference.startswith(FOLDER):
+        return f"Give a folder with at least {MIN_FRAMES} pictures, the more the better, or compare with a period."
+    if report.rows or report.reference_frames < MIN_FRAMES:
+        ways = ["wait for more frames"]
+        ways += ["compare longer periods (--increment)"] if report.increment is not Increment.YEAR else []
+    else:
+        ways = [f"wait for the next {report.increment}"]
+        ways += ["compare days (--increment day)"] if report.increment is not Increment.DAY else []
+    another = "pictures (--reference FOLDER)" if source == "store" else "another period (--reference)"
+    text = f"{', '.join(ways)}, or compare with {another}."
+    return text[0].upper() + text[1:]
+
+
+def _draw(path: Path, report: DriftReport, as_json: bool) -> None:
+    if report.now is not None:
+        _write(path, plot(report))
+        return
+    click.echo(f"{path} was not written: there is nothing to draw.", err=as_json)
+
+
 def _write(path: Path, data: bytes) -> None:
     try:
         path.write_bytes(data)
@@ -96,37 +143,51 @@ def _facts(report: DriftReport) -> dict[str, Any]:
     return facts
 
 
-def _print(report: DriftReport) -> None:
-    click.echo(f"Compared with {report.reference} ({report.reference_frames:,} frames).\n")
-    print_rows([_row(row) for row in map(asdict, report.rows)], as_json=False, empty="Nothing to compare.")
+def _print(report: DriftReport, source: str) -> None:
+    frames = f"{report.reference_frames:,} {'frame' if report.reference_frames == 1 else 'frames'}"
+    click.echo(f"Compared with {report.reference} ({frames}).\n")
+    if report.rows:
+        print_rows([_row(row) for row in map(asdict, report.rows)], as_json=False, empty="")
+    if report.cannot_tell:
+        click.echo(f"Nothing to compare: {report.cannot_tell}.\n{_advice(report, source)}")
     if report.cameras:
         click.echo(f"\nThe most drifted cameras in {report.latest}:\n")
-        cameras = [
-            {
-                "camera": camera.camera or "(no name)",
-                "frames": camera.frames,
-                "compared with": "itself" if camera.own else "all of the reference",
-                "MMD²": f"{camera.mmd2:.4f}",
-                "p": f"{camera.p:.3f}",
-                "drifted": camera.drifted,
-            }
-            for camera in report.cameras[:10]
-        ]
-        print_rows(cameras, as_json=False, empty="")
+        print_rows([_camera(camera) for camera in report.cameras[:10]], as_json=False, empty="")
     if report.frames:
-        click.echo(f"\nThe frames that are most of {report.latest} and least of the reference:\n")
-        frames = [
-            {
-                "camera": frame.camera,
-                "taken at": when(frame.taken_at),
-                "id": frame.id,
-                "witness": f"{frame.witness:.3f}",
-            }
-            for frame in report.frames
-        ]
-        print_rows(frames, as_json=False, empty="")
+        click.echo(f"\nFrames that are usual in {report.latest} and were not in the reference:\n")
+        print_rows([_frame(frame) for frame in report.frames], as_json=False, empty="")
+    if any(row.p is not None for row in report.rows):
+        click.echo(f"\n{_legend(report)}")
     for note in report.notes:
-        say(f"note: {note}")
+        click.echo(f"note: {note}")
+
+
+def _legend(report: DriftReport) -> str:
+    lines = [
+        "distance: 0 for no change, 2 for nothing in common (MMD²). p: how often chance alone gives as much.",
+        'cosine: 1 where the average pictures are the same; below "if unchanged" where they changed.',
+        f"drifted: more than chance, at 5 % false alarms among the marked {report.increment}s (Benjamini-Hochberg); "
+        f"{ALL_TIME} by its own p, 0.05 or less, so it may say no where one {report.increment} says yes.",
+    ]
+    if report.frames:
+        lines.append("novelty: how much more usual such a frame is now than in the reference, from 0 to 1.")
+    return "\n".join(lines)
+
+
+def _camera(camera: CameraDrift) -> dict[str, Any]:
+    return {
+        "camera": camera.camera,
+        "frames": camera.frames,
+        "compared with": "itself" if camera.own else "all of the reference",
+        "distance": f"{camera.mmd2:.4f}",
+        "p": f"{camera.p:.3f}",
+        "drifted": camera.drifted,
+    }
+
+
+def _frame(frame: FrameDrift) -> dict[str, Any]:
+    named = {"camera": frame.camera} if frame.camera else {}
+    return {**named, "taken at": when(frame.taken_at), "id": frame.id, "novelty": f"{frame.witness:.3f}"}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
@@ -141,8 +202,8 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "frames": row["frames"],
         "cosine": number("cosine", 4),
         "95 % interval": interval,
-        "expected": number("expected", 4),
-        "MMD²": number("mmd2", 4),
+        "if unchanged": number("expected", 4),
+        "distance": number("mmd2", 4),
         "p": number("p", 3),
         "drifted": "" if row["p"] is None else row["drifted"],
     }

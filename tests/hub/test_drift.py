@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hub.drift import ALL_TIME, measure
 from hub.drift_groups import group, left_out
-from hub.drift_periods import Increment, bounds, earliest_full, is_period, period_of, periods_between, split
+from hub.drift_periods import Increment, bounds, earliest_full, is_full, is_period, period_of, periods_between, split
 from hub.snapshots import Snapshots, snapshots, together
 from hub.two_samples import (
     bandwidth,
@@ -261,8 +261,21 @@ def test_a_row_for_each_period_with_frames_and_one_for_all_time():
     found = report(stream(rng, JULY), stream(rng, AUGUST), stream(rng, bounds("2026-11")[0], at=-np.ones(16)))
     assert [row.period for row in found.rows] == ["2026-08", "2026-11", ALL_TIME]
     assert [row.frames for row in found.rows] == [150, 150, 300]
-    assert [row.drifted for row in found.rows] == [False, True, True]
+    assert [row.drifted for row in found.rows[:-1]] == [False, True]
     assert found.now == found.rows[1]
+
+
+def test_all_time_is_marked_by_its_own_p_and_not_by_that_of_a_month():
+    rng = np.random.default_rng(12)
+    months = [bounds(f"2026-{m:02}")[0] for m in range(2, 12)]
+    *calm, last = months
+    found = report(
+        stream(rng, bounds("2026-01")[0]), *(stream(rng, at) for at in calm), stream(rng, last, at=-np.ones(16))
+    )
+    assert found.rows[-2].drifted
+    assert found.rows[-1].p > 0.05
+    assert not found.rows[-1].drifted
+    assert all(row.p <= 0.05 for row in found.rows if row.drifted)
 
 
 def test_the_same_seed_makes_the_same_report():
@@ -277,10 +290,29 @@ def test_periods_with_few_frames_are_said_and_break_nothing(count):
     parts = [stream(rng, AUGUST, count=count)] if count else []
     found = report(stream(rng, JULY), *parts)
     assert (found.rows[0].p is None if found.rows else True) == (count < 5)
-    assert bool(found.notes) == (count < 9)
+    assert bool(found.cannot_tell) == (count < 5)
+    assert bool(found.notes) == (0 < count < 9)
     none = report(stream(rng, JULY, count=3), stream(rng, AUGUST))
     assert (none.rows, none.now) == ((), None)
-    assert "too few" in none.notes[0]
+    assert none.cannot_tell == "the reference (the reference) has 3 frames, and at least 5 are needed"
+
+
+def test_a_report_of_new_cameras_alone_says_that_nothing_could_be_compared():
+    rng = np.random.default_rng(14)
+    sides = (
+        stream(rng, JULY, camera="gate"),
+        together([stream(rng, AUGUST), stream(rng, AUGUST, camera="gate", count=2)]),
+    )
+    found = report(*sides)
+    assert (found.now, found.latest) == (None, "")
+    assert "no month has at least 5 frames of cameras that the reference has" in found.cannot_tell
+
+
+def test_pictures_of_no_named_camera_are_in_the_rows_and_no_camera():
+    rng = np.random.default_rng(20)
+    nameless = snapshots(stream(rng, AUGUST).vectors, taken_at=AUGUST + np.arange(150) * DAY / 6)
+    found = report(snapshots(stream(rng, JULY).vectors), nameless)
+    assert (found.rows[0].frames, found.cameras) == (150, ())
 
 
 def test_frames_of_one_moment_and_pictures_all_alike_break_nothing():
@@ -305,7 +337,7 @@ def test_a_training_set_is_compared_with_all_cameras_though_it_has_no_times():
     rng = np.random.default_rng(16)
     pictures = snapshots(np.eye(16)[0] * 4 + rng.normal(size=(300, 16)))
     found = report(pictures, stream(rng, AUGUST), stream(rng, SEPTEMBER, at=np.eye(16)[1] * 4))
-    assert [row.drifted for row in found.rows] == [False, True, True]
+    assert [row.drifted for row in found.rows[:-1]] == [False, True]
     assert not found.cameras[0].own
 
 
@@ -341,6 +373,9 @@ def test_the_reference_is_the_first_period_that_was_seen_whole():
     assert earliest_full(JULY + 2 * DAY, months) == "2026-07"
     assert earliest_full(JULY + 20 * DAY, months) == "2026-08"
     assert earliest_full(JULY + 20 * DAY, months[:2]) == "2026-07"
+    assert is_full("2026-08", JULY + 20 * DAY, SEPTEMBER)
+    assert not is_full("2026-07", JULY + 20 * DAY, SEPTEMBER)
+    assert not is_full("2026-07", JULY, JULY + DAY)
     rng = np.random.default_rng(17)
     inside, outside = split(together([stream(rng, JULY), stream(rng, AUGUST, count=20)]), "2026-08")
     assert (len(inside), len(outside)) == (20, 150)

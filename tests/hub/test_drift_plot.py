@@ -1,5 +1,7 @@
 """The picture of a drift report."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import cv2
@@ -37,3 +39,9 @@ def test_a_report_without_figures_is_a_picture_too(rows):
 
 def test_a_year_of_days_fits():
     assert pixels(*[replace(ROW, period=f"2026-{i:03}") for i in range(365)]).shape == (840, 1200, 3)
+
+
+def test_no_command_waits_for_matplotlib_but_the_one_that_draws():
+    code = "import sys, hub.cli.main; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

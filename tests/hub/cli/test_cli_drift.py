@@ -159,7 +159,8 @@ def test_a_plot_is_written_and_where_it_can_not_be_it_is_said(hub, year, root):
         (["--campaign", "foxes"], "no campaign named"),
         (["--timezone", "Europe/Berlun"], "Did you mean Europe/Berlin"),
         (["--from", "roboflow"], "Roboflow key"),
-        (["--camera", "roof"], "there are no frames"),
+        (["--camera", "prch"], "no camera named 'prch'\nDid you mean porch"),
+        (["--camera", "roof"], "Known: porch, yard."),
     ],
 )
 def test_what_can_not_be_compared_is_said(hub, year, args, words):
@@ -173,11 +174,59 @@ def test_an_empty_hub_is_told_how_to_begin(hub):
     assert (done.exit_code, "random" in done.stderr) == (2, True)
 
 
-def test_one_month_alone_is_said_and_no_error(hub, store):
+def test_one_month_alone_is_said_with_what_to_do_and_no_picture_is_drawn(hub, store, root):
     store.write(Batch(month("2026-07", 1)))
-    done = hub("--max-drift", 0.01)
+    done = hub("--plot", root / "drift.png")
     assert done.exit_code == 0
-    assert "no frames but those of the reference" in done.stderr
+    assert "Nothing to compare: there are no frames but those of the reference" in done.stdout
+    assert "Wait for the next month, compare days (--increment day), or compare with pictures" in done.stdout
+    assert "drift.png was not written" in done.stdout
+    assert not (root / "drift.png").exists()
+
+
+@pytest.mark.parametrize("limit", [["--max-drift", 0.01], ["--max-p", 0.01], ["--max-p", 0.01, "--json"]])
+def test_a_limit_on_what_can_not_be_compared_is_an_error_and_no_all_clear(hub, store, limit):
+    store.write(Batch(month("2026-07", 1)))
+    done = hub(*limit)
+    assert done.exit_code == 1
+    assert "can't be told whether the cameras drifted: there are no frames but" in done.stderr
+    assert "--reference FOLDER" in done.stderr
+    assert "no frames but those of the reference" in done.stdout
+    assert "Wait for more frames, compare longer periods" in hub("--reference", "2025-01", *limit).stderr
+    store.write(Batch(month("2026-08", 1, count=3)))
+    few = hub(*limit)
+    assert (few.exit_code, "no month has at least 5 frames" in few.stderr) == (1, True)
+
+
+def test_json_stays_json_where_nothing_can_be_drawn(hub, store, root):
+    store.write(Batch(month("2026-07", 1)))
+    done = hub("--json", "--plot", root / "drift.png")
+    assert json.loads(done.stdout)["cannot_tell"]
+    assert "was not written" in done.stderr
+
+
+def test_a_month_is_called_full_where_it_was(hub, store):
+    store.write(Batch(month("2026-07", 1)[:26]))
+    assert "2026-07, the earliest month (26 frames)" in hub().stdout
+    store.write(Batch(month("2026-07", 1)[26:]))
+    assert "2026-07, the earliest full month (60 frames)" in hub().stdout
+
+
+def test_the_report_says_what_makes_a_row_drifted_and_whether_limits_are_passed(hub, year):
+    assert "Benjamini-Hochberg" in hub("--help").stdout
+    done = hub("--max-drift", 0.01)
+    assert "among the marked months (Benjamini-Hochberg); All time by its own p" in done.stdout
+    assert "2026-09 is past the limits" in done.stdout
+    assert "2026-09 is within the limits" in hub("--max-drift", 1.5).stdout
+
+
+def test_a_camera_without_samples_of_the_campaign_is_known_all_the_same(hub, year, store):
+    of = active(store, "drift", trigger=Random())
+    seen = month("2026-09", 1, "gate", count=1)[0]
+    store.write(Batch([seen], [sample(of, _framed(seen))]))
+    done = hub("--campaign", "drift", "--camera", "yard")
+    assert (done.exit_code, "no samples of yard to compare" in done.stderr) == (2, True)
+    assert "no camera named 'hall'" in hub("--campaign", "drift", "--camera", "hall").stderr
 
 
 def test_a_folder_of_pictures_can_be_the_reference(hub, year, root):
@@ -189,6 +238,39 @@ def test_a_folder_of_pictures_can_be_the_reference(hub, year, root):
     assert found["reference_frames"] == 12
     assert [row["drifted"] for row in found["rows"]] == [True] * 4
     assert [row["period"] for row in found["rows"]] == [*MONTHS, "All time"]
+
+
+def test_a_folder_of_few_pictures_is_told_how_many_are_needed_and_which_can_not_be_read(hub, year, root):
+    rng = np.random.default_rng(0)
+    (root / "set").mkdir()
+    for i in range(4):
+        (root / "set" / f"{i}.png").write_bytes(picture(rng, 20 * i))
+    (root / "set" / "a.tiff").write_bytes(b"II*\0 and so on")
+    (root / "set" / "b.jpg").write_bytes(b"")
+    (root / "set" / "labels.txt").write_text("0 0.5 0.5 1 1")
+    done = hub("--reference", root / "set")
+    assert done.exit_code == 0
+    assert f"the reference (the folder {root / 'set'}) has 4 frames, and at least 5 are needed" in done.stdout
+    assert "Give a folder with at least 5 pictures" in done.stdout
+    assert f"2 of 6 pictures in {root / 'set'} can't be read: a.tiff: " in done.stdout
+    for i in range(4):
+        (root / "set" / f"{i}.png").unlink()
+    none = hub("--reference", root / "set")
+    assert none.exit_code == 2
+    assert "none of the 2 pictures" in none.stderr
+    assert "at least 5 JPEG or PNG pictures" in none.stderr
+
+
+def test_a_bmp_is_a_picture_too_and_a_batch_of_bad_files_ends_nothing(hub, year, root):
+    rng = np.random.default_rng(0)
+    (root / "set").mkdir()
+    for i in range(16):
+        (root / "set" / f"a{i}.jpg").write_bytes(b"no picture")
+    for i in range(6):
+        cv2.imwrite(str(root / "set" / f"b{i}.bmp"), rng.integers(0, 255, (32, 32, 3)).astype(np.uint8))
+    found = json.loads(hub("--reference", root / "set", "--json").stdout)
+    assert found["reference_frames"] == 6
+    assert "16 of 22 pictures" in found["notes"][0]
 
 
 def test_samples_of_the_random_campaign_are_embedded_once_where_nothing_else_embeds(hub, store, root):
@@ -241,8 +323,9 @@ def test_roboflows_own_embeddings_are_compared(hub, monkeypatch):
         assert first.exit_code == 0, first.stderr
         found = json.loads(first.stdout)
         assert found["reference"] == "the valid split of birds"
-        assert [row["drifted"] for row in found["rows"]] == [False, False, True, True]
+        assert [row["drifted"] for row in found["rows"][:-1]] == [False, False, True]
         by_month = json.loads(hub("--from", "roboflow", "--reference", "2026-07", "--json").stdout)
-        assert [row["drifted"] for row in by_month["rows"]] == [False, True, True]
+        assert [row["drifted"] for row in by_month["rows"][:-1]] == [False, True]
+        assert "most drifted cameras" not in hub("--from", "roboflow").stdout
         folder = hub("--from", "roboflow", "--reference", "pictures")
         assert (folder.exit_code, "can't be compared" in folder.stderr) == (2, True)
