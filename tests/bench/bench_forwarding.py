@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +159,31 @@ def forwarding(store: Store, blobs: Blobs, url: str) -> Iterator[None]:
         thread.join()
 
 
+@contextlib.contextmanager
+def forwarding_apart(database: str, url: str) -> Iterator[None]:
+    """The same in a process of its own: what of the lateness is the machine's, whoever sends."""
+    command = [sys.executable, "-m", "tests.bench.bench_forwarding", "--forward", database, url]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin and process.stdout
+    try:
+        process.stdout.readline()
+        yield
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def forward_until_told(database: str, url: str) -> None:
+    """Deliver the backlog until standard input ends."""
+    store, blobs = open_store(database), Numbered()
+    for i in range(10**6, 10**6 + len(store.deliveries(limit=10**6))):
+        blobs.add(i)
+    with forwarding(store, blobs, url):
+        print("delivering", flush=True)
+        sys.stdin.read()
+    store.close()
+
+
 def memory_mb() -> float:
     """What this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -196,31 +221,36 @@ def rate(root: Path, url: str, count: int) -> None:
 
 async def lateness(root: Path, url: str, camera_url: str, backlog: int, count: int, seconds: float) -> None:
     """Print how late polls are, with and without a backlog being delivered, in turns."""
-    store, blobs = open_store(f"sqlite:///{root / 'backlog.sqlite'}"), Numbered()
+    database = f"sqlite:///{root / 'backlog.sqlite'}"
+    store, blobs = open_store(database), Numbered()
     fill(store, activate(store, DESTINATION), [blobs.add(i) for i in range(10**6, 10**6 + backlog)])
     slots = Slots()
     poller = Poller(slots)
     await poller.set_cameras([Camera(f"c{i}", f"{camera_url}/{i}") for i in range(count)])
     taker = asyncio.create_task(_take(slots))
     await asyncio.sleep(3)  # connections are made
-    ticks: dict[bool, list[Tick]] = {False: [], True: []}
+    senders: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
+        "nothing to deliver": contextlib.nullcontext,
+        "backlog delivered": lambda: forwarding(store, blobs, url),
+        "… by another process": lambda: forwarding_apart(database, url),
+    }
+    ticks: dict[str, list[Tick]] = {name: [] for name in senders}
     arrived = 0
-    for with_backlog in (False, True, False, True):
-        with forwarding(store, blobs, url) if with_backlog else contextlib.nullcontext():
+    for name in [*senders, *senders]:
+        with senders[name]():
             before = await asyncio.to_thread(sent, store)
             await asyncio.sleep(1.0)
             poller.ticks = some = _Ticks()
             await asyncio.sleep(seconds)
             poller.ticks = _Ticks()
-            ticks[with_backlog] += some
+            ticks[name] += some
             arrived += await asyncio.to_thread(sent, store) - before
     taker.cancel()
     await poller.close()
     store.close()
-    print(f"\n{count} cameras at 1 frame/s; backlog of {backlog}, {arrived / (seconds + 1) / 2:.0f}/s of it delivered")
+    print(f"\n{count} cameras at 1 frame/s; backlog of {backlog}, {arrived / (seconds + 1) / 4:.0f}/s of it delivered")
     print("                     polls began p50   p99 ms picture p50   p99 ms")
-    for with_backlog, name in ((False, "nothing to deliver"), (True, "backlog delivered")):
-        all_ = ticks[with_backlog]
+    for name, all_ in ticks.items():
         began, over = (
             np.percentile([getattr(t, what) for t in all_], [50, 99]) * 1e3 for what in ("began_s", "over_s")
         )
@@ -242,8 +272,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--backlog", type=int, default=10_000)
     parser.add_argument("--cameras", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--forward", nargs=2, metavar=("DATABASE", "URL"), help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     pin(1)
+    if given.forward:
+        forward_until_told(*given.forward)
+        return
     sys.setswitchinterval(0.0005)  # as `hub run` does
     with tempfile.TemporaryDirectory() as folder, roboflow(core=0) as url, cameras() as camera_url:
         rate(Path(folder), url, given.samples)
