@@ -3,8 +3,6 @@
 Snapshot servers lie when their camera is gone: with 200 and an empty body, a drawn placeholder, an old picture.
 """
 
-import email.utils
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -12,6 +10,7 @@ from http import HTTPStatus
 from shared.errors import CameraError, ImageError
 from shared.frame import Frame, capture_time
 from shared.image import image_facts
+from shared.retry_after import retry_after_s
 
 LEAST_BYTES = 128
 _STREAM_HINT = (
@@ -84,20 +83,8 @@ def read_answer(
     return Frame(camera, seq, taken_at, body, headers.get("ETag", "").removeprefix("W/").strip('"'))
 
 
-def retry_after(headers: Mapping[str, str], now: float, limits: Limits) -> float | None:
-    """Seconds that the server asks to be left alone, at most `limits.retry_after_s`; None when it doesn't."""
-    text = headers.get("Retry-After", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return min(float(text), limits.retry_after_s)
-    try:
-        date = email.utils.parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return min(max(0.0, date.timestamp() - now), limits.retry_after_s)
-
-
 def _refusal(status: int, headers: Mapping[str, str], body: bytes, now: float, limits: Limits) -> CameraError:
-    wait_s = retry_after(headers, now, limits)
+    wait_s = retry_after_s(headers.get("Retry-After"), now, longest_s=limits.retry_after_s)
     said = _first_line(headers, body)
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return _unauthorised(status, headers, wait_s)

@@ -113,10 +113,10 @@ class Hub:
     def errands(self) -> list[Errand]:
         """What a running hub does now and then."""
         collect, every_s = CollectEnv.of(self.settings), self.settings.roboflow_minutes * 60.0
-        if not collect.has_project:
-            return []
-        errands = [Errand("campaigns of Roboflow Collect's variables", AGAIN_S, self._collect_again)]
-        if every_s:
+        errands = []
+        if collect.has_project:
+            errands.append(Errand("campaigns of Roboflow Collect's variables", AGAIN_S, self._collect_again))
+        if every_s and self.settings.roboflow_key:  # a destination may name its project itself
             errands.append(Errand("outcomes from Roboflow", every_s, self._read_outcomes))
         if every_s and collect.syncs:
             errands.append(Errand("seeds from Roboflow", every_s, self._sync_and_tell))
@@ -136,9 +136,8 @@ class Hub:
         self._told = set(report.problems)
 
     def _read_outcomes(self) -> None:
-        project = self.settings.roboflow_project
         with self.roboflow() as api:
-            read_outcomes(self.store, api, project, now=time.time(), older_than_s=OUTCOMES_S)
+            read_outcomes(self.store, api, now=time.time(), older_than_s=OUTCOMES_S)
 
     def found(self, kind: Kind) -> LocalModel | None:
         """The model of a kind that is used, self-tested; None where the hub has to make do with its built-in one.

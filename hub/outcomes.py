@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hub.deliveries import Delivery, Fate, FateCount, Outcome
 from hub.protocols import Store
 from hub.roboflow import RemoteImage, Roboflow
+from hub.sinks.roboflow_terms import project_and_image
 
 AT_ONCE = 20
 """Outcomes recorded together: what was read before a failure is not lost."""
@@ -32,24 +33,21 @@ class Yield:
         return self.annotated / decided if decided else None
 
 
-def read_outcomes(
-    store: Store, api: Roboflow, project: str, *, now: float, older_than_s: float, limit: int = ROUND
-) -> int:
+def read_outcomes(store: Store, api: Roboflow, *, now: float, older_than_s: float, limit: int = ROUND) -> int:
     """Ask what became of pictures sent to Roboflow, those not asked for longest first; returns of how many.
 
-    project: of deliveries whose destination names none. older_than_s: what was read since then is not read again.
-    Raises as `Roboflow.image` does; what was read until then is kept.
+    older_than_s: what was read since then is not read again. Raises as `Roboflow.project` and `Roboflow.image` do; what
+    was read until then is kept.
     """
     due = store.unread("roboflow", read_before=now - older_than_s, limit=limit)
+    # In a project that this key does not see, every image would seem to have been thrown away.
+    for project in sorted({project_and_image(each.remote_id)[0] for each in due}):
+        api.project(project)
     for start in range(0, len(due), AT_ONCE):
         some = due[start : start + AT_ONCE]
-        read = [_outcome(each, api.image(_project(each, project), each.remote_id), now) for each in some]
+        read = [_outcome(each, api.image(*project_and_image(each.remote_id)), now) for each in some]
         store.record_outcomes(read)
     return len(due)
-
-
-def _project(delivery: Delivery, default: str) -> str:
-    return delivery.sink.partition(":")[2] or default
 
 
 def _outcome(delivery: Delivery, image: RemoteImage | None, now: float) -> Outcome:

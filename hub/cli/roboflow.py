@@ -95,11 +95,10 @@ def outcomes(ctx: Context, campaign: str | None, read: bool, as_json: bool) -> N
 
 
 def _read(ctx: Context) -> None:
-    settings = ctx.settings
     try:
         with ctx.hub.roboflow() as api:
             now, store = time.time(), ctx.hub.store
-            while read_outcomes(store, api, settings.roboflow_project, now=now, older_than_s=FRESH_S) == ROUND:
+            while read_outcomes(store, api, now=now, older_than_s=FRESH_S) == ROUND:
                 say(f"{ROUND} read, going on …")
     except BowerbirdError as error:
         if not ctx.hub.store.fates():

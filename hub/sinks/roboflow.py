@@ -13,7 +13,7 @@ from hub.roboflow import Roboflow, Uploaded
 from hub.sinks.batches import Batches, batch_of
 from hub.sinks.facts import flat_facts
 from hub.sinks.options import PERIODS, SPLITS, RoboflowOptions, SinkOptions
-from hub.sinks.roboflow_terms import file_name, predictions_of, tags_of
+from hub.sinks.roboflow_terms import file_name, predictions_of, project_and_image, remote_id, tags_of
 from hub.types import Sample
 from shared.errors import InvalidInput, NotSetUp, Paused, Refused, RetryLater
 
@@ -59,16 +59,18 @@ class RoboflowSink:
         self._type = ""
 
     def send(self, parcel: Parcel) -> str:
-        """Upload, tag and annotate one sample; returns the image's id there. Raises DeliveryError, with `remote_id`
+        """Upload, tag and annotate one sample; returns project/image there. Raises DeliveryError, with `remote_id`
         once the picture is there."""
         with self._api.within(self._send_s):
-            image = Uploaded(parcel.remote_id, duplicate=True) if parcel.remote_id else self._upload(parcel)
+            project, known = project_and_image(parcel.remote_id)
+            image = Uploaded(known, duplicate=True) if project == self._project else self._upload(parcel)
+            there = remote_id(self._project, image.id)
             if image.duplicate:
-                with _beyond_upload(parcel.sample, image.id, "tags"):
+                with _beyond_upload(parcel.sample, there, "tags"):
                     self._api.add_tags(self._project, image.id, tags_of(parcel.sample))
-            with _beyond_upload(parcel.sample, image.id, "annotation"):
+            with _beyond_upload(parcel.sample, there, "annotation"):
                 self._annotate(parcel.sample, image.id)
-        return image.id
+        return there
 
     def flush(self) -> None:
         """Nothing is left to be done."""
@@ -153,7 +155,7 @@ def checked(options: RoboflowOptions, argument: str) -> RoboflowOptions:
 
 
 @contextmanager
-def _beyond_upload(sample: Sample, image_id: str, what: str) -> Iterator[None]:
+def _beyond_upload(sample: Sample, there: str, what: str) -> Iterator[None]:
     """The picture is there: passing trouble says so, and a refusal must not lose it."""
     try:
         yield
@@ -161,9 +163,9 @@ def _beyond_upload(sample: Sample, image_id: str, what: str) -> Iterator[None]:
         about = {"sink": RoboflowSink.name, "campaign": sample.campaign, "frame": sample.frame_id}
         _log.warning("uploaded, but its %s was refused: %s", what, error.message, extra=about)
     except RetryLater as error:
-        raise RetryLater(error.message, after_s=error.after_s, remote_id=image_id, of_sample=error.of_sample) from None
+        raise RetryLater(error.message, after_s=error.after_s, remote_id=there, of_sample=error.of_sample) from None
     except Paused as error:
-        raise Paused(error.message, hint=error.hint, remote_id=image_id) from None
+        raise Paused(error.message, hint=error.hint, remote_id=there) from None
 
 
 @contextmanager

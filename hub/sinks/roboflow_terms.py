@@ -15,6 +15,17 @@ _IDS = uuid.UUID("5f0a6a0e-7d6c-5f7e-9a55-0c1c8d6d2a11")
 """Namespace of detections' ids."""
 
 
+def remote_id(project: str, image_id: str) -> str:
+    """What a delivery keeps of an image there: its project too, since the settings may name another one later."""
+    return f"{project}/{image_id}"
+
+
+def project_and_image(kept: str) -> tuple[str, str]:
+    """The inverse of `remote_id`."""
+    project, _, image_id = kept.rpartition("/")
+    return project, image_id
+
+
 def file_name(parcel: Parcel) -> str:
     """<camera>_<time>_<frame>.jpg or .png: the same at every try. Refused when the bytes are no picture."""
     sample = parcel.sample

@@ -3,7 +3,7 @@ import httpx
 import numpy as np
 import pytest
 
-from hub.answer import Limits, Unchanged, read_answer, retry_after
+from hub.answer import Limits, Unchanged, read_answer
 from shared.errors import CameraError
 from shared.frame import Frame
 from tests.hostile_cameras import bomb_png, huge_header, picture
@@ -114,11 +114,11 @@ def test_what_the_node_says_is_passed_on_in_one_clean_line():
         ("soon", None),
         ("-5", None),
         ("", None),
-        ("99999999999999999999", None),
+        ("99999999999999999999", 300.0),
     ],
 )
 def test_retry_after_is_honoured_within_bounds(text, wait_s):
-    assert retry_after({"Retry-After": text}, NOW, Limits()) == wait_s
+    assert failure(b"", 503, Retry_After=text).retry_after_s == wait_s
 
 
 def test_a_camera_that_wants_digest_is_told_apart():

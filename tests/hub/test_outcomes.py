@@ -7,8 +7,9 @@ import pytest
 from hub.deliveries import DeliveryState, Fate, FateCount
 from hub.outcomes import AT_ONCE, Yield, overall, read_outcomes, yields
 from hub.roboflow import Roboflow
+from hub.sinks.roboflow_terms import remote_id
 from hub.store import open_store
-from shared.errors import RetryLater
+from shared.errors import Refused, RetryLater
 from tests.hub.delivering import fill, picture
 from tests.roboflow_server import RoboflowServer
 
@@ -35,7 +36,7 @@ def store(tmp_path, server):
     for i, delivery in enumerate(opened.deliveries()):
         project = delivery.sink.partition(":")[2] or "birds"
         there = server.add(project, picture(i))
-        opened.settle(replace(delivery, state=DeliveryState.SENT, remote_id=there.id))
+        opened.settle(replace(delivery, state=DeliveryState.SENT, remote_id=remote_id(project, there.id)))
     yield opened
     opened.close()
 
@@ -47,7 +48,7 @@ def fates(store):
 def test_each_is_asked_for_in_its_own_project(store, api, server):
     server.images("birds")[0].labels.append("owl")
     server.remove(server.images("owls")[1].id)
-    assert read_outcomes(store, api, "birds", now=100.0, older_than_s=10.0) == 4
+    assert read_outcomes(store, api, now=100.0, older_than_s=10.0) == 4
     assert fates(store) == {
         ("roboflow", Fate.ANNOTATED): 1,
         ("roboflow", Fate.WAITING): 1,
@@ -58,20 +59,27 @@ def test_each_is_asked_for_in_its_own_project(store, api, server):
 
 def test_what_was_read_just_now_is_left_alone_and_what_was_deleted_for_ever(store, api, server):
     server.remove(server.images("owls")[0].id)
-    read_outcomes(store, api, "birds", now=100.0, older_than_s=10.0)
-    assert read_outcomes(store, api, "birds", now=105.0, older_than_s=10.0) == 0
-    assert read_outcomes(store, api, "birds", now=200.0, older_than_s=10.0) == 3
+    read_outcomes(store, api, now=100.0, older_than_s=10.0)
+    assert read_outcomes(store, api, now=105.0, older_than_s=10.0) == 0
+    assert read_outcomes(store, api, now=200.0, older_than_s=10.0) == 3
+
+
+def test_images_of_a_project_that_cannot_be_seen_are_not_taken_for_deleted(store, api, server):
+    del server.projects["owls"]
+    with pytest.raises(Refused, match="owls"):
+        read_outcomes(store, api, now=100.0, older_than_s=10.0)
+    assert fates(store) == {}
 
 
 def test_what_was_read_before_a_failure_is_kept(tmp_path, api, server):
     fill(tmp_path, AT_ONCE + 2, ("roboflow",))
     store = open_store(f"sqlite:///{tmp_path / 'hub.sqlite'}")
     for delivery in store.deliveries():
-        store.settle(replace(delivery, state=DeliveryState.SENT, remote_id="gone"))
+        store.settle(replace(delivery, state=DeliveryState.SENT, remote_id="birds/gone"))
     answers = iter([""] * (AT_ONCE + 1) + ["broken"] * 100)
     server.faulty = lambda route: next(answers) if route == "image" else ""
     with pytest.raises(RetryLater):
-        read_outcomes(store, api, "birds", now=100.0, older_than_s=10.0)
+        read_outcomes(store, api, now=100.0, older_than_s=10.0)
     assert fates(store) == {("roboflow", Fate.DELETED): AT_ONCE}
     store.close()
 

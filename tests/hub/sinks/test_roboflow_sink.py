@@ -46,7 +46,7 @@ def test_a_sample_arrives_with_its_bytes_its_tags_and_why_it_was_taken(server):
     sent = replace(noon(tags=("a tow truck", "!"), control=True), redaction="2 faces blurred")
     image_id = sink_of(server, split="valid").send(sent)
     (there,) = server.images()
-    assert (there.id, there.data, there.split) == (image_id, picture(), "valid")
+    assert (f"birds/{there.id}", there.data, there.split) == (image_id, picture(), "valid")
     assert there.name == f"porch_20261121T120000Z_{sent.sample.frame_id[:8]}.jpg"
     assert there.batch == "bowerbird-2026-11-21"
     assert there.tags == ["a-tow-truck", "2026-11-21", "campaign:birds", "camera:porch", "version:1", "control"]
@@ -228,7 +228,7 @@ def test_a_project_that_can_not_be_counted_pauses_the_destination(server):
 def test_a_refused_annotation_does_not_lose_the_upload(kind, server, caplog):
     server.fail(kind, route="annotate")
     with caplog.at_level(logging.WARNING):
-        assert sink_of(server).send(noon()) == server.images()[0].id
+        assert sink_of(server).send(noon()) == f"birds/{server.images()[0].id}"
     assert "annotation was refused" in caplog.text
 
 
@@ -240,11 +240,18 @@ def test_a_picture_that_is_there_is_not_uploaded_again_for_its_annotation(server
     assert server.images()[0].annotated == 1
 
 
+def test_what_went_to_another_project_before_is_uploaded_to_this_one(server):
+    server.projects["owls"] = "object-detection"
+    there = sink_of(server).send(noon())
+    assert sink_of(server, project="owls").send(replace(noon(), remote_id=there)).startswith("owls/")
+    assert (len(server.images("birds")), len(server.images("owls"))) == (1, 1)
+
+
 def test_a_revoked_key_pauses_with_the_id_of_what_was_uploaded(server):
     server.fail("revoked", route="annotate")
     with pytest.raises(Paused, match="ROBOFLOW_KEY") as caught:
         sink_of(server).send(noon())
-    assert caught.value.remote_id == server.images()[0].id
+    assert caught.value.remote_id == f"birds/{server.images()[0].id}"
 
 
 PARKS = {"upload": {"refused", "bad-image", "too-large", "forbidden", "annotated", "annotated-before"}}
@@ -265,7 +272,7 @@ def test_whatever_goes_wrong_nothing_is_lost_or_doubled(kind, route, server, cap
         delivery, _ = deliver(sink, noon())  # as a person tries it again
     assert delivery.state is DeliveryState.SENT
     (there,) = server.images()
-    assert delivery.remote_id == there.id
+    assert delivery.remote_id == f"birds/{there.id}"
     assert there.data == picture()
     assert "campaign:birds" in there.tags
     refused = route == "annotate" and kind in {"refused", "bad-image", "too-large", "forbidden"}
