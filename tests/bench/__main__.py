@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-TABLES = ("pipeline", "poller", "camera_node", "scoring", "selection", "events", "forwarding")
+TABLES = ("pipeline", "poller", "camera_node", "scoring", "selection", "events", "forwarding", "drift")
 
 if __name__ == "__main__":
     chosen = [name for name in sys.argv[1:2] if name in TABLES] or list(TABLES)
