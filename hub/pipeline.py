@@ -128,7 +128,7 @@ class Memory:
 class Judged:
     """Samples selected from a batch, what was counted and is held back, and the memory for the next batch.
 
-    held, let_go: as in `Batch`.
+    held, let_go: as in `Batch`. scores: by campaign id, of each frame in its scope, in order; None below the bar.
     """
 
     samples: Sequence[Sample]
@@ -136,6 +136,7 @@ class Judged:
     held: Sequence[Held]
     let_go: Sequence[str]
     memory: Memory
+    scores: Mapping[int, Sequence[tuple[Observation, Score | None]]] = field(default_factory=dict)
 
 
 def judge(
@@ -145,9 +146,11 @@ def judge(
     *,
     now: float,
     unchanged: Mapping[str, int] | None = None,
+    every: bool = False,
 ) -> Judged:
     """Score every observation with every target in scope and select within each campaign's budget.
 
+    every: score those as well that are certain to score too little to be taken.
     Windows and bursts that are over are closed, so it is worth calling with no observation at all.
     unchanged: by camera, frames that were polled but are the last one again; they are counted as processed.
     now: Unix seconds, becomes the samples' created_at.
@@ -157,20 +160,23 @@ def judge(
     held: list[Held] = []
     let_go: list[str] = []
     ledgers, states = dict(memory.ledgers), dict(memory.states)
+    said: dict[int, Sequence[tuple[Observation, Score | None]]] = {}
     scoped = _Scoped(seen, unchanged or {}, now)
     for target in targets:
         version, campaign = target.version, target.version.campaign_id
         before = ledgers.get(campaign, Ledger())
         frames, elements, processed = scoped.of(version.scope)
         known = states.get(campaign, {})
-        scores, states[campaign] = score(frames, target, known, bar=_bar(version), elements=elements)
+        bar = 0.0 if every else _bar(version)
+        scores, states[campaign] = score(frames, target, known, bar=bar, elements=elements)
+        said[campaign] = list(zip(frames, scores, strict=True))
         ledgers[campaign], taken = _select(frames, scores, version, before, now)
         more, gone = changes(before, ledgers[campaign])
         samples += taken
         held += more
         let_go += gone
         counts += _counts(version, processed, taken)
-    return Judged(samples, counts, held, let_go, Memory(ledgers, states))
+    return Judged(samples, counts, held, let_go, Memory(ledgers, states), said)
 
 
 class _Scoped:
@@ -204,8 +210,8 @@ def _select(
     for observation, value in zip(frames, scores, strict=True):
         if value is None or value.value < bar or _is_blind(observation, value, version):
             continue
-        candidate = _candidate(observation, value, version, now)
-        ledger, released, _ = offer(ledger, budget, timezone, candidate, now=now)
+        sample = candidate(observation, value, version, now)
+        ledger, released, _ = offer(ledger, budget, timezone, sample, now=now)
         taken += released
     # Last, so that frames that waited long for their turn still find their burst and window.
     ledger, more = close(ledger, budget, timezone, now=now)
@@ -218,7 +224,8 @@ def _is_blind(seen: Observation, value: Score, version: Version) -> bool:
     return needs_vector and _element_vector(seen, value, version) is None
 
 
-def _candidate(seen: Observation, value: Score, version: Version, now: float) -> Sample:
+def candidate(seen: Observation, value: Score, version: Version, now: float) -> Sample:
+    """The sample that a scored frame would become; its reason is still to be said."""
     vector = _element_vector(seen, value, version)
     needs = version.trigger.needs
     return Sample(

@@ -6,6 +6,7 @@ from typing import ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hub.archive import Archive
 from hub.deliveries import (
     Delivery,
     DeliveryState,
@@ -191,6 +192,10 @@ class Redact(Protocol):
 
 class Store(Protocol):
     """All state, in one database. Each method is one transaction."""
+
+    @property
+    def archive(self) -> Archive:
+        """Every element and frame that was seen."""
 
     # cameras
     def add_camera(self, camera: Camera) -> None: ...

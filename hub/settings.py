@@ -15,6 +15,8 @@ from hub.sinks.options import API_URL, PERIODS, SPLITS, RoboflowOptions, SinkOpt
 from shared.config import at_least, between, load, one_of, setting
 from shared.errors import InvalidInput
 
+INDEXES = ("annoy", "usearch")
+CORPUS = ("frames", "crops", "needed")
 DEVICES = ("auto", "cpu", "cuda", "tensorrt", "openvino")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _OTHERS = {"HUB_DEMO_FOOTAGE", "HUB_TEST_DATA_DIR"}
@@ -67,6 +69,14 @@ class Settings:
     retention_days: float = setting(
         30.0, "HUB_RETENTION_DAYS", "how long unselected elements are kept", check=at_least(0.01)
     )
+    max_disk_gb: float = setting(
+        0.0, "HUB_MAX_DISK_GB", "for what is kept unasked; 0: a tenth of the disk, at most 50", check=at_least(0)
+    )
+    corpus: str = setting("frames", "HUB_CORPUS", "what is embedded: " + "|".join(CORPUS), check=one_of(*CORPUS))
+    index: str = setting("annoy", "HUB_INDEX", "|".join(INDEXES), check=one_of(*INDEXES))
+    host: str = setting("127.0.0.1", "HUB_HOST", "address the web app listens at")
+    port: int = setting(8000, "HUB_PORT", "port of the web app", check=between(0, 65535))
+    api_token: str = setting("", "HUB_API_TOKEN", "what programs say to be let in", secret=True)
     log_level: str = setting("INFO", "HUB_LOG_LEVEL", "|".join(LEVELS), check=one_of(*LEVELS))
 
     # what is made unrecognisable before a picture leaves this machine

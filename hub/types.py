@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from shared.frame import Frame
 
 if TYPE_CHECKING:
+    from hub.archive import SeenFrame
     from hub.protocols import Trigger
 
 __all__ = [
@@ -488,7 +489,8 @@ class Batch:
 
     jpegs: frame id → bytes, for the frames of `samples` (stored before the rows that name them).
     counts: to be added to the stored ones. held: samples to hold, or to hold with what changed of them. let_go: ids of
-    held samples that are held no longer, whether they became samples or not.
+    held samples that are held no longer, whether they became samples or not. frames: what is kept of frames' pictures,
+    where something is; every frame of `observations` is stored.
     """
 
     observations: Sequence[Observation] = ()
@@ -497,6 +499,7 @@ class Batch:
     counts: Sequence[Counts] = ()
     held: Sequence[Held] = ()
     let_go: Sequence[str] = ()
+    frames: Sequence[SeenFrame] = ()
 
 
 State = Mapping[str, Any]

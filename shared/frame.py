@@ -19,7 +19,7 @@ class Frame:
 
     camera: its name. seq: counts the frames of this camera in this process.
     taken_at: capture time, Unix seconds. jpeg: the bytes as the camera sent them (JPEG or PNG).
-    etag: the camera's own name for the picture, or "".
+    etag: the camera's own name for the picture, or "". digest: its id, where the bytes are not at hand.
     """
 
     camera: str
@@ -27,11 +27,12 @@ class Frame:
     taken_at: float
     jpeg: bytes
     etag: str = ""
+    digest: str = ""
 
     @cached_property
     def id(self) -> str:
         """Hash of the content: a picture that arrives twice is the same frame."""
-        return hashlib.blake2b(self.jpeg, digest_size=16).hexdigest()
+        return self.digest or hashlib.blake2b(self.jpeg, digest_size=16).hexdigest()
 
 
 def to_headers(

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from hub.deliveries import Delivery, DeliveryState, FateCount, Outcome, Provenance, SinkHealth
 from hub.snapshots import Snapshots
-from hub.store import background, cameras, campaigns, collected, held, memory, outbox, sent, vectors
+from hub.store import background, cameras, campaigns, collected, frames, held, memory, outbox, sent, vectors
+from hub.store.archive import SqlArchive
 from hub.store.engine import Database
 from hub.store.migrate import migrate as bring_up_to_date
 from hub.store.tables import facts
@@ -47,6 +48,7 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.archive = SqlArchive(database)
 
     # ── cameras ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -129,7 +131,9 @@ class SqlStore:
     def write(self, batch: Batch) -> list[Sample]:
         collected.check(batch)
         with self._database.writing() as connection:
-            return collected.write(connection, batch)
+            new = collected.write(connection, batch)
+            frames.add_frames(connection, batch.frames, batch.observations)
+            return new
 
     def held(self) -> list[Held]:
         with self._database.reading() as connection:

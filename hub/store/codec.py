@@ -174,9 +174,26 @@ def seed_of(row: Row) -> Seed:
     )
 
 
+def detections_row(found: Detections) -> dict[str, Any]:
+    """What was found in a frame."""
+    return {
+        "xyxy": [[round(v, 2) for v in box] for box in found.xyxy.tolist()],
+        "confidence": [round(v, 4) for v in found.confidence.tolist()],
+        "label": list(found.label),
+    }
+
+
+def detections_of(row: Row) -> Detections:
+    """The inverse of `detections_row`."""
+    return Detections(
+        np.array(row["xyxy"], np.float32).reshape(-1, 4),
+        np.array(row["confidence"], np.float32),
+        tuple(row["label"]),
+    )
+
+
 def sample_row(sample: Sample) -> dict[str, Any]:
     """A sample."""
-    found = sample.detections
     return {
         "id": sample.id,
         "campaign_id": sample.campaign_id,
@@ -190,11 +207,7 @@ def sample_row(sample: Sample) -> dict[str, Any]:
         "value": sample.score.value,
         "score": asdict(sample.score),
         "reason": sample.reason,
-        "detections": {
-            "xyxy": [[round(v, 2) for v in box] for box in found.xyxy.tolist()],
-            "confidence": [round(v, 4) for v in found.confidence.tolist()],
-            "label": list(found.label),
-        },
+        "detections": detections_row(sample.detections),
         "vector": half(sample.vector),
         "embedding_version": sample.embedding_version,
         "status": sample.status.value,
@@ -209,7 +222,6 @@ def sample_row(sample: Sample) -> dict[str, Any]:
 
 def sample_of(row: Row) -> Sample:
     """The inverse of `sample_row`. row has the campaign's name as `campaign`."""
-    found = row["detections"]
     return Sample(
         campaign_id=row["campaign_id"],
         campaign=row["campaign"],
@@ -221,11 +233,7 @@ def sample_of(row: Row) -> Sample:
         box=tuple(row["box"]),
         score=Score(**row["score"]),
         reason=row["reason"],
-        detections=Detections(
-            np.array(found["xyxy"], np.float32).reshape(-1, 4),
-            np.array(found["confidence"], np.float32),
-            tuple(found["label"]),
-        ),
+        detections=detections_of(row["detections"]),
         vector=from_half(row["vector"]),
         embedding_version=row["embedding_version"],
         status=SampleStatus(row["status"]),

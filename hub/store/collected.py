@@ -19,7 +19,7 @@ from shared.errors import InvalidInput, NotFound, StoreError
 def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
     """Elements, samples, deliveries, counters and what is held; returns the samples that were new."""
     # In one order for all writers: two that write the same rows then wait for each other, never crosswise.
-    rows = [row for seen in sorted(batch.observations, key=lambda s: s.frame.id) for row in _element_rows(seen)]
+    rows = [row for seen in sorted(batch.observations, key=lambda s: s.frame.id) for row in element_rows(seen)]
     insert_new(connection, elements, rows)
     added = {s.id for s in sorted(batch.samples, key=lambda s: (s.taken_at, s.id)) if _insert_sample(connection, s)}
     new = [sample for sample in batch.samples if sample.id in added]
@@ -66,7 +66,8 @@ def _not_finite(sample: Sample) -> str:
     return next((name for name, value in numbers.items() if not np.isfinite(value).all()), "")
 
 
-def _element_rows(seen: Observation) -> list[dict[str, object]]:
+def element_rows(seen: Observation) -> list[dict[str, object]]:
+    """An observation's vectors, those that are finite and not zero."""
     return [
         {
             "frame_id": seen.frame.id,
@@ -80,7 +81,7 @@ def _element_rows(seen: Observation) -> list[dict[str, object]]:
             "vector": half(vector),
         }
         for row, vector in enumerate(seen.vectors)
-        if np.isfinite(vector).all()
+        if np.isfinite(vector).all() and vector.any()
     ]
 
 

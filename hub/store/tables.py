@@ -164,8 +164,59 @@ elements = Table(
     _text("label"),
     _float("confidence"),
     Column("vector", LargeBinary, nullable=False),
+    Column("external_id", BigInteger, unique=True),
+    Column("metadata", JSON(none_as_null=True)),
     UniqueConstraint("frame_id", "row", "embedding_version"),
     Index(None, "taken_at"),
+    Index(None, "embedding_version", "id"),
+    # An id that was used for another element before would be taken for that one by an index.
+    sqlite_autoincrement=True,
+)
+
+frames = Table(
+    "frames",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("camera", String(100), nullable=False),
+    _float("taken_at"),
+    _count("width"),
+    _count("height"),
+    Column("detections", JSON(none_as_null=True)),
+    Column("detector", String(200), nullable=False, default=""),
+    _text("source"),
+    _count("picture_bytes"),
+    _count("thumbnail_bytes"),
+    Index(None, "taken_at", "id"),
+    Index(
+        "ix_frames_pictures",
+        "taken_at",
+        sqlite_where=text("picture_bytes > 0"),
+        postgresql_where=text("picture_bytes > 0"),
+    ),
+    Index(
+        "ix_frames_thumbnails",
+        "taken_at",
+        sqlite_where=text("thumbnail_bytes > 0 AND picture_bytes = 0"),
+        postgresql_where=text("thumbnail_bytes > 0 AND picture_bytes = 0"),
+    ),
+)
+
+scanned_files = Table(
+    "scanned_files",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    _text("source"),
+    Column("frames", JSON, nullable=False),
+    _float("scanned_at"),
+)
+
+embedders = Table(
+    "embedders",
+    metadata,
+    Column("version", String(36), primary_key=True),
+    _text("name"),
+    _count("dim"),
+    _float("chosen_at"),
 )
 
 samples = Table(
