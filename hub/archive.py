@@ -51,6 +51,15 @@ class Stored:
     vector: NDArray[np.float32]
 
 
+@dataclass(frozen=True, eq=False)
+class Hit:
+    """An element that a search found. cosine: to what was searched for. vector: (d,) unit float32."""
+
+    element: Element
+    cosine: float
+    vector: NDArray[np.float32]
+
+
 @dataclass(frozen=True)
 class Filter:
     """Which elements are meant; what is empty leaves nothing out.

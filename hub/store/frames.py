@@ -320,7 +320,7 @@ def embedding_versions(connection: sa.Connection) -> list[EmbeddingUse]:
 def _by_version(connection: sa.Connection, table: sa.Table) -> dict[str, int]:
     column = table.c.embedding_version
     counted = sa.select(column, sa.func.count()).where(column.is_not(None)).group_by(column)
-    return {version: n for version, n in connection.execute(counted)}
+    return {str(version): int(n) for version, n in connection.execute(counted)}
 
 
 def _dim(connection: sa.Connection, version: str) -> int:
