@@ -186,6 +186,13 @@ def test_cameras_counts_deliveries_and_elements_are_as_they_were(upgraded):
     assert upgraded.blob_keys() == {"f1", "b1"}
 
 
+def test_frames_that_were_looked_at_are_those_that_have_elements(upgraded):
+    (seen,) = upgraded.archive.observations("v1")
+    assert (seen.frame.id, seen.frame.camera, seen.frame.taken_at, seen.size_wh) == ("f1", "porch", 3.0, (640, 480))
+    assert seen.vectors == pytest.approx(np.array([[0.6, 0.8]]), abs=1e-3)
+    assert upgraded.archive.keys("v1") == [1]
+
+
 def test_it_goes_on_being_written(upgraded):
     (owls,) = upgraded.active_versions()
     assert len(write(upgraded, owls, 3)) == 3
