@@ -5,27 +5,19 @@ import fcntl
 import logging
 import os
 import random
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 
 from hub.blobs import open_blobs
-from hub.campaigns import LEAST_CONFIDENCE
 from hub.collect_env import CAMERA, Applied, CollectEnv, apply, camera_source
 from hub.collector import Collector
 from hub.errands import Errand
 from hub.forward import Forwarder
+from hub.loading import Loading
 from hub.local_camera import LocalCamera
-from hub.models.builtin_detector import BuiltinDetector
-from hub.models.builtin_embedder import BuiltinEmbedder
-from hub.models.catalog import find_model, search_path
-from hub.models.embedder import load_embedder
 from hub.models.files import Kind, LocalModel
-from hub.models.remote import RemoteClip
-from hub.models.session import providers
-from hub.models.yolo import load_detector
 from hub.outcomes import read_outcomes
 from hub.plan import Models
 from hub.poll import Poller
@@ -39,20 +31,15 @@ from hub.store import open_store
 from hub.sync import SyncReport, sync
 from hub.sync_tags import Problem
 from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, ModelError, NotFound, NotSetUp, StorageFull
+from shared.errors import BowerbirdError, NotFound, NotSetUp, StorageFull
 
 _log = logging.getLogger(__name__)
-
-MAX_WORKERS = 8
 
 AGAIN_S = 60.0
 """How often what is not as Roboflow Collect's variables want it is tried again."""
 
 OUTCOMES_S = 6 * 3600.0
 """How often it is asked what became of a picture."""
-
-BUILT_IN = "built-in"
-"""What HUB_DETECTOR and HUB_EMBEDDER say to make do without weights."""
 
 
 class Hub:
@@ -61,9 +48,7 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._store: Store | None = None
-        self._found: dict[Kind, LocalModel | None] = {}
-        self._missing: dict[Kind, ModelError] = {}
-        self._loading = threading.RLock()
+        self._loading = Loading(settings, lambda: self.store.archive.chosen_embedder())
         self._told: set[Problem] = set()
 
     @property
@@ -144,39 +129,19 @@ class Hub:
 
         ModelError when the model that the settings name can't be used.
         """
-        if kind not in self._found:
-            self._found[kind] = self._find(kind)
-        return self._found[kind]
-
-    def _find(self, kind: Kind) -> LocalModel | None:
-        wanted = self.settings.detector if kind == "detector" else self.settings.embedder
-        if wanted == BUILT_IN:
-            return None
-        try:
-            return find_model(kind, wanted or None, search_path(self.settings.models_dir))
-        except ModelError as error:
-            if wanted:
-                raise
-            self._missing[kind] = error
-            return None
+        return self._loading.found(kind)
 
     def forget_models(self) -> None:
         """Look for models again: one was fetched."""
-        self._found.clear()
-
-    def _warn_of_built_in(self, kind: Kind) -> None:
-        if error := self._missing.get(kind):
-            _log.warning("%s; the built-in one is used. %s", error.message, error.hint)
+        self._loading.forget()
 
     def detector(self) -> Detector:
         """Loaded and self-tested at the first call, of whatever thread."""
-        with self._loading:
-            return self._detector
+        return self._loading.detector()
 
-    def embedder(self) -> Embedder:
-        """Loaded at the first call, of whatever thread."""
-        with self._loading:
-            return self._embedder
+    def embedder(self, name: str | None = None) -> Embedder:
+        """The one in use, or one by its name; loaded at the first call, of whatever thread."""
+        return self._loading.embedder(name)
 
     def model_lines(self) -> list[str]:
         """What models are used, and what is to be known of them."""
@@ -197,7 +162,7 @@ class Hub:
 
     def collector(self) -> Collector:
         """A collector over this hub's parts."""
-        batch, workers, _ = self._inference_plan
+        batch, workers, _ = self._loading.plan
         return Collector(
             self.store,
             self.blobs,
@@ -226,32 +191,9 @@ class Hub:
 
     def close(self) -> None:
         """Give up the database, and the connections to a model elsewhere."""
-        if isinstance(embedder := self.__dict__.get("_embedder"), RemoteClip):
-            embedder.close()
+        self._loading.close()
         if self._store is not None:
             self._store.close()
-
-    @cached_property
-    def _detector(self) -> Detector:
-        found = self.found("detector")
-        if found is None:
-            self._warn_of_built_in("detector")
-            return BuiltinDetector(confidence=LEAST_CONFIDENCE)
-        _, _, threads = self._inference_plan
-        return load_detector(found.path, device=self.settings.device, threads=threads, confidence=LEAST_CONFIDENCE)
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        settings = self.settings
-        if settings.infer_server_destination:
-            return RemoteClip(
-                settings.infer_server_destination, key=settings.roboflow_key, clip_version=settings.infer_server_clip
-            )
-        found = self.found("embedder")
-        if found is None:
-            self._warn_of_built_in("embedder")
-            return BuiltinEmbedder()
-        return load_embedder(found.path, device=self.settings.device, threads=self._inference_plan[2])
 
     @cached_property
     def redactor(self) -> Redactor | None:
@@ -273,25 +215,6 @@ class Hub:
         for camera in parse_regions(self.settings.redact_regions):
             if camera not in names:
                 raise NotFound("camera (of HUB_REDACT_REGIONS)", camera, names)
-
-    @cached_property
-    def _inference_plan(self) -> tuple[int, int, int]:
-        return inference_plan(self.settings.device, self.settings.batch, self.settings.threads)
-
-
-def inference_plan(device: str, batch: int, threads: int) -> tuple[int, int, int]:
-    """Frames per batch, batches side by side, threads per inference; 0 lets the device decide.
-
-    On a CPU every inference gets one thread and two frames: n of them side by side finish more frames than one on n
-    threads (measured: YOLOv8n on two cores, 38 against 45 ms a frame), and a second frame halves what a batch costs
-    beside its models (27 against 25.7 frames/s end to end; four gain nothing more). An accelerator wants one big
-    batch, and a second one being prepared meanwhile.
-    """
-    if device == "cpu" or (device == "auto" and set(providers()) <= {"cpu", "openvino"}):
-        cores = os.cpu_count() or 1
-        threads = threads or max(1, cores // MAX_WORKERS)
-        return batch or 2, max(1, min(MAX_WORKERS, cores // threads)), threads
-    return batch or 16, 2, threads
 
 
 def open_hub(settings: Settings) -> Hub:

@@ -268,7 +268,8 @@ class Archive(Protocol):
         """All that anything stored goes by, or that were recorded; newest elements first."""
 
     def chosen_embedder(self) -> str:
-        """The name of the embedder that was switched to, "" for none."""
+        """What the embedder that was switched to is loaded as, "" for none."""
 
-    def choose_embedder(self, name: str) -> None:
-        """Switch to an embedder; grows the store's `revision`, so that a running hub takes it up."""
+    def choose_embedder(self, version: str, loaded_as: str) -> None:
+        """Switch to an embedder that was recorded. loaded_as: its name as HUB_EMBEDDER takes it. Grows the store's
+        `revision`, so that a running hub takes it up."""

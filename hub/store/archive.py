@@ -145,6 +145,6 @@ class SqlArchive:
         with self._database.reading() as connection:
             return frames.chosen(connection)
 
-    def choose_embedder(self, name: str) -> None:
+    def choose_embedder(self, version: str, loaded_as: str) -> None:
         with self._database.writing() as connection:
-            frames.choose(connection, name, time.time())
+            frames.choose(connection, version, loaded_as, time.time())

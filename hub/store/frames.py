@@ -274,7 +274,7 @@ def add_scanned(connection: sa.Connection, files: Sequence[ScannedFile]) -> None
 
 def record_embedder(connection: sa.Connection, version: str, name: str, dim: int) -> None:
     """Remember a name."""
-    statement = insert(connection, embedders).values(version=version, name=name, dim=dim, chosen_at=0.0)
+    statement = insert(connection, embedders).values(version=version, name=name, dim=dim)
     new = {"name": statement.excluded.name, "dim": statement.excluded.dim}
     connection.execute(statement.on_conflict_do_update(index_elements=["version"], set_=new))
 
@@ -329,12 +329,14 @@ def _dim(connection: sa.Connection, version: str) -> int:
 
 
 def chosen(connection: sa.Connection) -> str:
-    """The name that was chosen last, "" for none."""
+    """What was chosen last, "" for none."""
     c = embedders.c
-    return connection.scalar(sa.select(c.name).where(c.chosen_at > 0).order_by(c.chosen_at.desc()).limit(1)) or ""
+    return connection.scalar(sa.select(c.loaded_as).where(c.chosen_at > 0).order_by(c.chosen_at.desc()).limit(1)) or ""
 
 
-def choose(connection: sa.Connection, name: str, now: float) -> None:
-    """An embedder that was recorded."""
-    connection.execute(embedders.update().where(embedders.c.name == name).values(chosen_at=now))
+def choose(connection: sa.Connection, version: str, loaded_as: str, now: float) -> None:
+    """An embedder that was recorded; later than any chosen before, whatever the clock says."""
+    latest = connection.scalar(sa.select(sa.func.max(embedders.c.chosen_at))) or 0.0
+    ours = embedders.update().where(embedders.c.version == version)
+    connection.execute(ours.values(loaded_as=loaded_as, chosen_at=max(now, latest + 1e-3)))
     bump_revision(connection)

@@ -216,6 +216,7 @@ embedders = Table(
     Column("version", String(36), primary_key=True),
     _text("name"),
     _count("dim"),
+    _text("loaded_as"),
     _float("chosen_at"),
 )
 

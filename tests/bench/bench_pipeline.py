@@ -28,10 +28,10 @@ import numpy as np
 from PIL import Image
 
 from hub import campaigns as life
-from hub.app import inference_plan
 from hub.blobs import open_blobs
 from hub.campaigns import Draft
 from hub.collector import Collector
+from hub.loading import inference_plan
 from hub.models.embedder import load_embedder
 from hub.models.session import open_session
 from hub.models.yolo import load_detector

@@ -298,7 +298,8 @@ def test_the_embedder_that_was_chosen_last_counts_and_a_running_hub_learns_of_it
     archive.record_embedder("v1", "clip", 8)
     archive.record_embedder("v2", "other", 8)
     before = store.revision()
-    archive.choose_embedder("clip")
-    archive.choose_embedder("other")
-    assert archive.chosen_embedder() == "other"
+    archive.choose_embedder("v1", "clip-b32")
+    archive.choose_embedder("v2", "clip-l14")
+    archive.record_embedder("v2", "other, by another name", 8)
+    assert archive.chosen_embedder() == "clip-l14"
     assert store.revision() > before

@@ -50,6 +50,7 @@ def upgrade() -> None:
         sa.Column("version", sa.String(length=36), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("dim", sa.Integer(), nullable=False),
+        sa.Column("loaded_as", sa.Text(), nullable=False),
         sa.Column("chosen_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("version", name=op.f("pk_embedders")),
     )
