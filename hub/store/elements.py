@@ -76,10 +76,11 @@ def of_frames(connection: sa.Connection, frame_ids: Sequence[str], embedding_ver
 
 def keys(connection: sa.Connection, embedding_version: str, after: int, limit: int) -> list[int]:
     """In order."""
-    key = sa.func.coalesce(elements.c.external_id, elements.c.id)
-    return list(
-        connection.scalars(sa.select(key).where(_of(embedding_version), key > after).order_by(key).limit(limit))
-    )
+    # Two walks along an index each, and not one over all keys.
+    external, own = elements.c.external_id, elements.c.id
+    brought = sa.select(external).where(_of(embedding_version), external > after).order_by(external).limit(limit)
+    others = sa.select(own).where(_of(embedding_version), own > after, external.is_(None)).order_by(own).limit(limit)
+    return sorted([*connection.scalars(brought), *connection.scalars(others)])[:limit]
 
 
 def count(connection: sa.Connection, embedding_version: str) -> int:

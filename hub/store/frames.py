@@ -281,14 +281,8 @@ def record_embedder(connection: sa.Connection, version: str, name: str, dim: int
 
 def embedding_versions(connection: sa.Connection) -> list[EmbeddingUse]:
     """What uses each, newest elements first."""
-    c = elements.c
     of_elements = {
-        row[0]: row[1:]
-        for row in connection.execute(
-            sa.select(c.embedding_version, sa.func.count(), sa.func.min(c.taken_at), sa.func.max(c.taken_at)).group_by(
-                c.embedding_version
-            )
-        )
+        version: (n, *_times(connection, version)) for version, n in _by_version(connection, elements).items()
     }
     of_seeds, of_samples = _by_version(connection, seeds), _by_version(connection, samples)
     newest = sa.select(campaigns.c.name, versions.c.embedding_version).join(
@@ -315,6 +309,16 @@ def embedding_versions(connection: sa.Connection) -> list[EmbeddingUse]:
         for version in sorted({*of_elements, *of_seeds, *of_samples, *by_campaign, *named})
     ]
     return sorted(uses, key=lambda use: -use.last_at)
+
+
+def _times(connection: sa.Connection, version: str) -> tuple[float, float]:
+    """Of the first and the last element, by either end of the index on time."""
+    c = elements.c
+    first, last = (
+        connection.scalar(sa.select(c.taken_at).where(c.embedding_version == version).order_by(order).limit(1))
+        for order in (c.taken_at, c.taken_at.desc())
+    )
+    return first or 0.0, last or 0.0
 
 
 def _by_version(connection: sa.Connection, table: sa.Table) -> dict[str, int]:

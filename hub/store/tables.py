@@ -168,7 +168,8 @@ elements = Table(
     Column("metadata", JSON(none_as_null=True)),
     UniqueConstraint("frame_id", "row", "embedding_version"),
     Index(None, "taken_at"),
-    Index(None, "embedding_version", "id"),
+    # In this order: led by the version, SQLite would look through all of it for a handful of frames.
+    Index(None, "id", "embedding_version"),
     # An id that was used for another element before would be taken for that one by an index.
     sqlite_autoincrement=True,
 )

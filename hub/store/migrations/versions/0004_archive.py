@@ -16,7 +16,7 @@ def upgrade() -> None:
         op.add_column("elements", sa.Column("external_id", sa.BigInteger(), nullable=True))
         op.add_column("elements", sa.Column("metadata", sa.JSON(none_as_null=True), nullable=True))
         op.create_unique_constraint(op.f("uq_elements_external_id"), "elements", ["external_id"])
-    op.create_index(op.f("ix_elements_embedding_version_id"), "elements", ["embedding_version", "id"])
+    op.create_index(op.f("ix_elements_id_embedding_version"), "elements", ["id", "embedding_version"])
     op.create_table(
         "frames",
         sa.Column("id", sa.String(length=64), nullable=False),
