@@ -5,41 +5,64 @@ import fcntl
 import logging
 import os
 import random
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 
 from hub.blobs import open_blobs
+from hub.building import build_if_worth_it
 from hub.collect_env import CAMERA, Applied, CollectEnv, apply, camera_source
 from hub.collector import Collector
+from hub.corpus import Corpus
 from hub.errands import Errand
 from hub.forward import Forwarder
 from hub.loading import Loading
 from hub.local_camera import LocalCamera
 from hub.models.files import Kind, LocalModel
 from hub.outcomes import read_outcomes
+from hub.pictures import Pictures
 from hub.plan import Models
 from hub.poll import Poller
-from hub.protocols import Blobs, Detector, Embedder, Sink, Store
+from hub.protocols import Blobs, Detector, Embedder, Sink, Store, Target
+from hub.recent import Recent
 from hub.redact import Redactor, parse_regions
 from hub.roboflow import Roboflow
+from hub.room import space_at
 from hub.settings import Settings
 from hub.sinks import open_sink
 from hub.slots import Slots
 from hub.store import open_store
 from hub.sync import SyncReport, sync
 from hub.sync_tags import Problem
-from hub.types import Camera, Frame
-from shared.errors import BowerbirdError, NotFound, NotSetUp, StorageFull
+from hub.target import SeedTarget
+from hub.types import Camera, Frame, Needs, Version
+from shared.errors import BowerbirdError, InvalidInput, NotFound, NotSetUp, StorageFull
 
 _log = logging.getLogger(__name__)
 
 AGAIN_S = 60.0
 """How often what is not as Roboflow Collect's variables want it is tried again."""
 
+INDEX_S = 60.0
+"""How often it is asked whether enough elements wait for the index."""
+
 OUTCOMES_S = 6 * 3600.0
 """How often it is asked what became of a picture."""
+
+
+_CERTAIN = 0.25
+"""Detections less certain than that are not worth finding again."""
+
+REMEMBERED = {
+    "frames": Needs(frame_vector=True),
+    "crops": Needs(
+        detections=True, frame_vector=True, crop_vectors=True, confidence=_CERTAIN, crop_confidence=_CERTAIN
+    ),
+    "needed": Needs(),
+}
+"""What HUB_CORPUS wants of every frame."""
 
 
 class Hub:
@@ -48,6 +71,8 @@ class Hub:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._store: Store | None = None
+        self._opening = threading.RLock()
+        self._corpora: dict[str, Corpus] = {}
         self._loading = Loading(settings, lambda: self.store.archive.chosen_embedder())
         self._told: set[Problem] = set()
 
@@ -105,7 +130,13 @@ class Hub:
             errands.append(Errand("outcomes from Roboflow", every_s, self._read_outcomes))
         if every_s and collect.syncs:
             errands.append(Errand("seeds from Roboflow", every_s, self._sync_and_tell))
+        errands.append(Errand("the corpus index", INDEX_S, self._build_index))
         return errands
+
+    def _build_index(self) -> None:
+        """Behind a look that loads no model: nothing is to be built before something was embedded."""
+        if self.store.archive.embedding_versions():
+            build_if_worth_it(lambda: self.corpus().stats().delta, self.settings.data_dir)
 
     def _collect_again(self) -> None:
         """What could not be done at the start, such as embedding a prompt by a server that was not up."""
@@ -143,10 +174,57 @@ class Hub:
         """The one in use, or one by its name; loaded at the first call, of whatever thread."""
         return self._loading.embedder(name)
 
+    @property
+    def workers(self) -> int:
+        """How many inferences pay side by side."""
+        return self._loading.plan[1]
+
     def model_lines(self) -> list[str]:
         """What models are used, and what is to be known of them."""
         used = (("detector", self.detector()), ("embedder", self.embedder()))
         return [f"{kind}  {model.name}" for kind, model in used]
+
+    @cached_property
+    def recent(self) -> Recent:
+        """The ring of recent pictures."""
+        settings = self.settings
+        return Recent(
+            open_blobs(settings.recent),
+            open_blobs(settings.thumbnails),
+            self.store,
+            disk=lambda: space_at(settings.data_dir),
+            max_disk_gb=settings.max_disk_gb,
+            retention_s=settings.retention_days * 86400.0,
+            indexes=settings.indexes,
+        )
+
+    @cached_property
+    def pictures(self) -> Pictures:
+        """Pictures of everything seen, where they are kept."""
+        return Pictures(self.blobs, self.recent.pictures, self.recent.thumbnails, self.store.archive)
+
+    def corpus(self, embedding_version: str | None = None) -> Corpus:
+        """Everything that was embedded, searchable: by the embedder in use, or of one embedding version."""
+        version = embedding_version or self.embedder().version
+        with self._opening:
+            if version not in self._corpora:
+                folder = self.settings.indexes / "corpus"
+                self._corpora[version] = Corpus(self.store.archive, version, folder, index=self.settings.index)
+            return self._corpora[version]
+
+    def targets(self, names: Sequence[str] = ()) -> list[Target]:
+        """The active campaigns, or the newest versions of those named, ready to be asked. InvalidInput for one that was
+        never committed."""
+        if not names:
+            return [SeedTarget(version, self.settings.indexes) for version in self.store.active_versions()]
+        return [SeedTarget(self._newest(name), self.settings.indexes) for name in names]
+
+    def _newest(self, name: str) -> Version:
+        self.store.campaign(name)
+        versions = self.store.versions(name)
+        if not versions:
+            raise InvalidInput(f"{name!r} was never committed", hint=f"Commit it: hub campaigns commit {name!r}")
+        return max(versions, key=lambda version: version.number)
 
     def fetch_once(self, camera: Camera) -> Frame:
         """One poll of a camera. CameraError when it gives no picture."""
@@ -169,6 +247,8 @@ class Hub:
             Models(self.detector, self.embedder, batch, workers),
             indexes=self.settings.indexes,
             retention_s=self.settings.retention_days * 86400.0,
+            remember=REMEMBERED[self.settings.corpus],
+            recent=self.recent,
         )
 
     def forwarder(self) -> Forwarder:

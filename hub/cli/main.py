@@ -7,7 +7,22 @@ from pathlib import Path
 
 import click
 
-from hub.cli import cameras, campaigns, completion, deliveries, demo, doctor, drift, models, roboflow, run, samples
+from hub.cli import (
+    cameras,
+    campaigns,
+    completion,
+    deliveries,
+    demo,
+    doctor,
+    drift,
+    index,
+    models,
+    roboflow,
+    run,
+    samples,
+    search,
+    web,
+)
 from hub.cli.context import Context, ErrorGroup
 from shared import log
 
@@ -41,6 +56,9 @@ for command in (
     deliveries.deliveries,
     roboflow.roboflow,
     drift.drift,
+    search.search_,
+    index.index,
+    web.web,
     models.models,
     doctor.doctor,
     completion.completion,

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import nullcontext
 
 import click
 
@@ -19,6 +20,8 @@ from hub.deliveries import SinkState
 from hub.errands import running
 from hub.settings import misspelt
 from hub.status_line import status_line
+from hub.web.auth import check_listening
+from hub.web_process import WebProcess
 from shared import log
 
 LINE_S = 1.0
@@ -29,7 +32,7 @@ OPEN_FILES = 32_768
 @click.command()
 @pass_context
 def run(ctx: Context) -> None:
-    """Poll, infer, select and deliver, until Ctrl-C."""
+    """Poll, infer, select, deliver and serve the web app, until Ctrl-C."""
     run_hub(ctx)
 
 
@@ -37,12 +40,14 @@ def run(ctx: Context) -> None:
 @pass_context
 def collect(ctx: Context) -> None:
     """The same as run, without the web app."""
-    run_hub(ctx)
+    run_hub(ctx, web=False)
 
 
-def run_hub(ctx: Context) -> None:
-    """Run the collector and the forwarder in this process until SIGINT or SIGTERM."""
+def run_hub(ctx: Context, *, web: bool = True) -> None:
+    """Run the collector and the forwarder in this process, and the web app beside it, until SIGINT or SIGTERM."""
     settings = ctx.settings
+    if web:
+        check_listening(settings.host, settings.api_token)
     log.setup("DEBUG" if ctx.verbose else settings.log_level if not sys.stderr.isatty() else "WARNING")
     hub = ctx.hub
     _allow_many_connections()
@@ -53,7 +58,8 @@ def run_hub(ctx: Context) -> None:
         say_where_to_look(hub)
         _say_what_is_to_be_known(hub)
         _say_what_collect_wants(hub)
-        with hub.collect_camera(), running(hub.errands()):
+        serving = WebProcess(settings.data_dir, say) if web else nullcontext()
+        with hub.collect_camera(), running(hub.errands()), serving:
             asyncio.run(_until_signalled(hub))
     say("Stopped.")
 

@@ -27,6 +27,7 @@ class Hub:
             "HUB_DATA_DIR": str(data_dir),
             "HUB_MODELS_DIR": str(models_dir),
             "HUB_LOG_LEVEL": "INFO",
+            "HUB_PORT": "0",  # hubs of several tests run at once
         }
         self.process: subprocess.Popen[bytes] | None = None
 
