@@ -34,7 +34,7 @@ class Element:
 
     @property
     def key(self) -> int:
-        """The id it was brought in with, or else its own. No two elements share one."""
+        """The id it was brought in with, or else its own. No two elements of an embedding version share one."""
         return self.id if self.external_id is None else self.external_id
 
     @property
@@ -202,9 +202,9 @@ class Archive(Protocol):
         """Any element; None when there is none."""
 
     def add(self, elements: Sequence[Newcomer]) -> int:
-        """Store elements; those whose external id, or frame, row and embedding version, are stored already are skipped.
-        Returns how many were new. InvalidInput, and nothing stored, for a vector that is not finite or of another
-        length than those stored, or an external id out of range."""
+        """Store elements; those are skipped whose external id is a key in their embedding version already, or whose
+        frame, row and embedding version are stored. Returns how many were new. InvalidInput, and nothing stored, for a
+        vector that is not finite or of another length than those stored, or an external id out of range."""
 
     def remove(self, ids: Sequence[int]) -> int:
         """Delete elements by their own ids; returns how many there were."""
@@ -249,8 +249,8 @@ class Archive(Protocol):
         """The oldest frames taken before a time of which something is kept and no campaign selected."""
 
     def forget_frames(self, before: float, *, limit: int) -> int:
-        """Delete up to `limit` of the oldest frames taken before a time of which no picture is kept, that no campaign
-        selected, and that have no element any more; returns how many."""
+        """Delete up to `limit` of the oldest frames that a camera showed before a time of which no picture is kept, that
+        no campaign selected, and that have no element any more; returns how many."""
 
     def usage(self) -> Usage: ...
 

@@ -217,9 +217,10 @@ def renew(store: Store, blobs: Blobs, version: Version, embedder: Embedder, *, n
 
     What was edited since and not committed stays uncommitted.
     """
-    seeds = embed_stale(version.seeds, blobs, embedder)
-    known = {seed.id for seed in store.seeds(version.campaign)}
-    store.add_seeds(version.campaign, [seed for seed in seeds if seed.id in known])
+    known = {seed.id: seed for seed in store.seeds(version.campaign)}
+    ready = {id_: seed for id_, seed in known.items() if not is_stale(seed, embedder)}
+    seeds = embed_stale([ready.get(seed.id, seed) for seed in version.seeds], blobs, embedder)
+    store.add_seeds(version.campaign, [seed for seed in seeds if seed.id in known and seed.id not in ready])
     return _next(store, version, seeds, _fit_scorer(store, version, seeds, embedder), embedder, now)
 
 

@@ -145,8 +145,11 @@ class Target(Protocol):
 class Blobs(Protocol):
     """Pictures by content hash."""
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store whole or not at all; storing a key again is free. StorageFull when there is no room."""
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Store whole or not at all; storing a key again is free. StorageFull when there is no room.
+
+        durable: False need not outlive a power cut, and may then be found cut short; it is stored faster.
+        """
 
     def get(self, key: str) -> bytes:
         """NotFound when absent."""
@@ -305,7 +308,8 @@ class Store(Protocol):
         """The stored vectors (d,) of whole frames, of those that have one."""
 
     def prune(self, before: float, *, limit: int) -> int:
-        """Delete up to `limit` of the oldest elements taken before a time that no campaign selected."""
+        """Delete up to `limit` of the oldest elements that a camera showed before a time and no campaign selected. What
+        was scanned or brought in from elsewhere stays."""
 
     def blob_keys(self) -> set[str]:
         """Every blob some row names."""

@@ -490,7 +490,8 @@ class Batch:
     jpegs: frame id → bytes, for the frames of `samples` (stored before the rows that name them).
     counts: to be added to the stored ones. held: samples to hold, or to hold with what changed of them. let_go: ids of
     held samples that are held no longer, whether they became samples or not. frames: what is kept of frames' pictures,
-    where something is; every frame of `observations` is stored.
+    where something is; every frame of `observations` is stored. judged: whose frames `counts` counted, where these are
+    not `observations`; nothing else of them is stored.
     """
 
     observations: Sequence[Observation] = ()
@@ -500,6 +501,7 @@ class Batch:
     held: Sequence[Held] = ()
     let_go: Sequence[str] = ()
     frames: Sequence[SeenFrame] = ()
+    judged: Sequence[Observation] | None = None
 
 
 State = Mapping[str, Any]

@@ -10,7 +10,7 @@ import click
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_facts, print_json, print_rows, when
 from hub.explain import explain
-from hub.export import export_samples
+from hub.export import FORMATS, export_samples
 from hub.types import Sample, SampleStatus
 from shared.errors import InvalidInput
 
@@ -178,7 +178,7 @@ def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
 
 @samples.command("export")
 @click.option("--campaign", required=True)
-@click.option("--format", "fmt", type=click.Choice(["coco", "yolo", "csv"]), default="coco", show_default=True)
+@click.option("--format", "fmt", type=click.Choice(FORMATS), default="coco", show_default=True)
 @click.option("--status", type=click.Choice([s.value for s in SampleStatus]))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
 @pass_context

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import RowMapping
 
-from hub.store.packed import pack, unpack
+from hub.packed import pack, unpack
 from hub.triggers import from_json, to_json
 from hub.types import (
     Budget,

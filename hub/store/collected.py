@@ -11,7 +11,7 @@ from hub.store.codec import half, sample_of, sample_row
 from hub.store.held import hold, let_go
 from hub.store.judged import count, forget_frames
 from hub.store.statements import chunks, insert, insert_new
-from hub.store.tables import campaigns, counts, deliveries, elements, held, samples, seeds, version_seeds
+from hub.store.tables import campaigns, counts, deliveries, elements, frames, held, samples, seeds, version_seeds
 from hub.types import Batch, Counts, Observation, Sample, SampleStatus
 from shared.errors import InvalidInput, NotFound, StoreError
 
@@ -34,7 +34,8 @@ def write(connection: sa.Connection, batch: Batch) -> list[Sample]:
     )
     hold(connection, batch.held)
     let_go(connection, batch.let_go)
-    count(connection, batch.counts, batch.observations, new)
+    judged = batch.observations if batch.judged is None else batch.judged
+    count(connection, batch.counts, judged, new)
     return new
 
 
@@ -189,13 +190,16 @@ def all_counts(connection: sa.Connection, campaign: str | None) -> list[Counts]:
 
 
 def prune(connection: sa.Connection, before: float, limit: int) -> int:
-    """Delete up to `limit` of the oldest elements taken before a time whose frame is no sample, held or collected, and
-    as many marks of frames that were judged; returns how many of the one or the other, whichever is more."""
+    """Delete up to `limit` of the oldest elements that a camera showed before a time and whose frame is no sample, held
+    or collected, and as many marks of frames that were judged; returns how many of the one or the other, whichever is
+    more. What was scanned or brought in stays: nobody polls it again."""
     kept = sa.or_(
-        sa.select(samples.c.position).where(samples.c.frame_id == elements.c.frame_id).exists(),
-        sa.select(held.c.position).where(held.c.frame_id == elements.c.frame_id).exists(),
+        sa.select(samples.c.position).where(samples.c.frame_id == frames.c.id).exists(),
+        sa.select(held.c.position).where(held.c.frame_id == frames.c.id).exists(),
     )
-    old = sa.select(elements.c.id).where(elements.c.taken_at < before, ~kept).order_by(elements.c.taken_at).limit(limit)
+    shown = sa.select(elements.c.id).join(frames, frames.c.id == elements.c.frame_id)
+    old = shown.where(sa.text("frames.source = ''"), frames.c.taken_at < before, ~kept)
+    old = old.order_by(frames.c.taken_at).limit(limit)
     gone = connection.execute(elements.delete().where(elements.c.id.in_(old))).rowcount
     return max(gone, forget_frames(connection, before, limit))
 

@@ -74,6 +74,20 @@ def of_frames(connection: sa.Connection, frame_ids: Sequence[str], embedding_ver
     return {frame: sorted(group, key=lambda s: s.element.row) for frame, group in found.items()}
 
 
+def vectors_of_frames(
+    connection: sa.Connection, frame_ids: Sequence[str], embedding_version: str
+) -> dict[str, list[tuple[int, NDArray[np.float32]]]]:
+    """The same, only row and vector: all that a long pass over frames reads."""
+    c = elements.c
+    found: dict[str, list[tuple[int, NDArray[np.float32]]]] = {}
+    for some in chunks(frame_ids):
+        wanted = sa.select(c.frame_id, c.row, c.vector).where(c.frame_id.in_(some), _of(embedding_version))
+        rows = connection.execute(wanted.order_by(c.frame_id, c.row)).all()
+        for (frame, row, _), vector in zip(rows, from_halves([each[2] for each in rows]), strict=True):
+            found.setdefault(frame, []).append((row, vector))
+    return found
+
+
 def keys(connection: sa.Connection, embedding_version: str, after: int, limit: int) -> list[int]:
     """In order."""
     # Two walks along an index each, and not one over all keys.
@@ -193,18 +207,21 @@ def _check(connection: sa.Connection, newcomers: Sequence[Newcomer]) -> None:
 
 
 def _unknown(connection: sa.Connection, newcomers: Sequence[Newcomer]) -> list[Newcomer]:
-    """Those whose external id is no element's key, each once."""
-    wanted = {each.external_id for each in newcomers if each.external_id is not None}
-    known: set[int] = set()
-    for some in chunks(sorted(wanted)):
-        key = sa.func.coalesce(elements.c.external_id, elements.c.id)
-        known.update(connection.scalars(sa.select(key).where(_keyed(some))))
+    """Those whose external id is no element's key in their embedding version, each once."""
+    known: set[tuple[str, int]] = set()
+    key = sa.func.coalesce(elements.c.external_id, elements.c.id)
+    for version in {each.embedding_version for each in newcomers}:
+        ours = (each.external_id for each in newcomers if each.embedding_version == version)
+        for some in chunks(sorted({number for number in ours if number is not None})):
+            found = connection.scalars(sa.select(key).where(_keyed(some), _of(version)))
+            known.update((version, number) for number in found)
     new: list[Newcomer] = []
     for each in newcomers:
-        if each.external_id is None or each.external_id not in known:
+        if each.external_id is None:
             new.append(each)
-            if each.external_id is not None:
-                known.add(each.external_id)
+        elif (each.embedding_version, each.external_id) not in known:
+            new.append(each)
+            known.add((each.embedding_version, each.external_id))
     return new
 
 

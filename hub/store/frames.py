@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from numpy.typing import NDArray
 
 from hub.archive import EmbeddingUse, ScannedFile, SeenFrame, Stored, Usage
 from hub.store import elements as rows_of_elements
@@ -12,7 +13,7 @@ from hub.store.codec import detections_of, detections_row
 from hub.store.collected import element_rows
 from hub.store.statements import bump_revision, chunks, insert, insert_new
 from hub.store.tables import campaigns, elements, embedders, frames, held, samples, scanned_files, seeds, versions
-from hub.types import Frame, Observation
+from hub.types import Detections, Frame, Observation
 
 _NAME = 200
 
@@ -49,7 +50,7 @@ def add_frames(connection: sa.Connection, some: Sequence[SeenFrame], seen: Seque
         set_={
             "detections": sa.case((looked_now, new.detections), else_=old.detections),
             "detector": sa.case((looked_now, new.detector), else_=old.detector),
-            "source": sa.case((old.source == "", new.source), else_=old.source),
+            "source": sa.case((new.source != "", new.source), else_=old.source),
             "picture_bytes": sa.case((new.picture_bytes > 0, new.picture_bytes), else_=old.picture_bytes),
             "thumbnail_bytes": sa.case((new.thumbnail_bytes > 0, new.thumbnail_bytes), else_=old.thumbnail_bytes),
         },
@@ -112,30 +113,48 @@ def recall(connection: sa.Connection, frame_ids: Sequence[str], embedding_versio
 
 
 def _observed(connection: sa.Connection, found: Sequence[sa.RowMapping], version: str) -> list[Observation]:
-    vectors = rows_of_elements.of_frames(connection, [row["id"] for row in found], version)
-    return [_observation(row, vectors.get(row["id"], []), version) for row in found]
+    vectors = rows_of_elements.vectors_of_frames(connection, [row["id"] for row in found], version)
+    seen = [_detected(row) for row in found]
+    bare = [
+        row["id"]
+        for row, some in zip(found, seen, strict=True)
+        if row["id"] in vectors and len(some) < len(vectors[row["id"]]) - 1
+    ]
+    if bare:
+        crops = rows_of_elements.of_frames(connection, bare, version)
+        seen = [
+            _crops_of(crops[row["id"]]) if row["id"] in crops else some for row, some in zip(found, seen, strict=True)
+        ]
+    return [_observation(row, some, vectors.get(row["id"], ()), version) for row, some in zip(found, seen, strict=True)]
 
 
-def _observation(row: sa.RowMapping, stored: Sequence[Stored], version: str) -> Observation:
-    """As it was. Crops that were stored without their frame's detections are its detections."""
+def _detected(row: sa.RowMapping) -> Detections:
+    return detections_of(row["detections"]) if row["detections"] else Detections.empty()
+
+
+def _crops_of(stored: Sequence[Stored]) -> Detections:
+    """Crops that were stored without their frame's detections are its detections."""
+    crops = [each.element for each in stored if each.element.row]
+    return detections_of(
+        {
+            "xyxy": [list(each.box) for each in crops],
+            "confidence": [each.confidence for each in crops],
+            "label": [each.label for each in crops],
+        }
+    )
+
+
+def _observation(
+    row: sa.RowMapping, found: Detections, stored: Sequence[tuple[int, NDArray[np.float32]]], version: str
+) -> Observation:
+    """As it was. A row that is missing, as one that was not finite, is a zero vector: rows keep their places."""
     frame = Frame(row["camera"], 0, row["taken_at"], b"", digest=row["id"])
-    found = detections_of(row["detections"] or {"xyxy": [], "confidence": [], "label": []})
-    if len(found) < len(stored) - 1:
-        crops = [each.element for each in stored if each.element.row]
-        found = detections_of(
-            {
-                "xyxy": [list(each.box) for each in crops],
-                "confidence": [each.confidence for each in crops],
-                "label": [each.label for each in crops],
-            }
-        )
-    # A row that is missing, as one that was not finite, is a zero vector: rows keep their places.
     vectors = np.zeros((0, 0), np.float32)
     if stored:
-        vectors = np.zeros((min(stored[-1].element.row, len(found)) + 1, len(stored[0].vector)), np.float32)
-        for each in stored:
-            if each.element.row < len(vectors):
-                vectors[each.element.row] = each.vector
+        vectors = np.zeros((min(stored[-1][0], len(found)) + 1, len(stored[0][1])), np.float32)
+        for at, vector in stored:
+            if at < len(vectors):
+                vectors[at] = vector
     return Observation(
         frame, (row["width"], row["height"]), found, vectors, version if len(vectors) else None, row["detector"]
     )
@@ -191,9 +210,10 @@ def expired(connection: sa.Connection, before: float, limit: int) -> list[SeenFr
 def forget(connection: sa.Connection, before: float, limit: int) -> int:
     """Of which nothing is kept."""
     c = frames.c
+    polled = sa.text("source = ''")
     embedded = sa.select(elements.c.id).where(elements.c.frame_id == c.id).exists()
     old = sa.select(c.id).where(
-        c.taken_at < before, c.picture_bytes == 0, c.thumbnail_bytes == 0, ~_selected, ~embedded
+        polled, c.taken_at < before, c.picture_bytes == 0, c.thumbnail_bytes == 0, ~_selected, ~embedded
     )
     oldest = old.order_by(c.taken_at).limit(limit)
     return connection.execute(frames.delete().where(c.id.in_(oldest))).rowcount

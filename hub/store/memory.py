@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from hub.store.packed import pack, unpack
+from hub.packed import pack, unpack
 from hub.store.statements import bump_revision, chunks, upsert
 from hub.store.tables import camera_memory
 from hub.types import Remembered, Tally

@@ -164,9 +164,10 @@ elements = Table(
     _text("label"),
     _float("confidence"),
     Column("vector", LargeBinary, nullable=False),
-    Column("external_id", BigInteger, unique=True),
+    Column("external_id", BigInteger),
     Column("metadata", JSON(none_as_null=True)),
     UniqueConstraint("frame_id", "row", "embedding_version"),
+    UniqueConstraint("external_id", "embedding_version"),
     Index(None, "taken_at"),
     # In this order: led by the version, SQLite would look through all of it for a handful of frames.
     Index(None, "id", "embedding_version"),
@@ -188,6 +189,13 @@ frames = Table(
     _count("picture_bytes"),
     _count("thumbnail_bytes"),
     Index(None, "taken_at", "id"),
+    # Those that a camera of ours showed, which are kept for a time only.
+    Index(
+        "ix_frames_shown",
+        "taken_at",
+        sqlite_where=text("source = ''"),
+        postgresql_where=text("source = ''"),
+    ),
     Index(
         "ix_frames_pictures",
         "taken_at",

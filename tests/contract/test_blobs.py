@@ -24,6 +24,13 @@ def test_a_blob_comes_back_as_it_was_put(blobs):
     assert sorted(blobs.keys()) == [KEY, OTHER]
 
 
+def test_a_blob_that_need_not_outlive_a_power_cut_comes_back_all_the_same(blobs):
+    blobs.put(KEY, b"one", durable=False)
+    blobs.put(KEY, b"one", durable=False)
+    assert blobs.get(KEY) == b"one"
+    assert blobs.keys() == [KEY]
+
+
 def test_a_blob_that_is_put_again_is_kept(blobs):
     blobs.put(KEY, b"one")
     blobs.put(KEY, b"one")

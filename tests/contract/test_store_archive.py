@@ -105,6 +105,15 @@ def test_ids_that_are_stored_already_are_skipped(archive):
     assert archive.by_key([8], "v1")[0].element.frame_id == "n3"
 
 
+def test_an_element_keeps_its_key_by_another_model(store, archive):
+    store.write(Batch(frames(1)))
+    key = archive.keys("v1")[0]
+    assert archive.add([newcomer(1, key, version="v2"), newcomer(2, 70, version="v2"), newcomer(3, 70)]) == 3
+    assert archive.keys("v2") == [key, 70]
+    assert archive.by_key([70], "v1")[0].element.frame_id == "n3"
+    assert archive.by_key([70], "v2")[0].element.frame_id == "n2"
+
+
 def test_what_is_no_external_id_is_known_by_its_own_and_these_never_meet(store, archive):
     store.write(Batch(frames(2)))
     own = archive.keys("v1")
@@ -268,6 +277,19 @@ def test_a_frame_is_forgotten_once_nothing_of_it_is_left(store, archive):
     archive.remove(archive.keys("v1"))
     assert archive.forget_frames(102.0, limit=9) == 2
     assert len(archive.observations("v1")) == 1
+
+
+def test_what_was_scanned_or_brought_in_outlives_what_cameras_showed(store, archive):
+    scanned, shown = frames(2), frames(2, start=5)
+    archive.add_frames(
+        [SeenFrame(e.frame.id, "disk", e.frame.taken_at, e.size_wh, "film.mp4#1") for e in scanned], scanned
+    )
+    archive.add([newcomer(1, 70)])
+    store.write(Batch(shown))
+    assert store.prune(1e9, limit=99) == 4
+    assert archive.forget_frames(1e9, limit=99) == 2
+    assert [each.frame.id for each in archive.observations("v1")] == [each.frame.id for each in scanned]
+    assert archive.count("v1") == 5
 
 
 def test_files_that_were_scanned_are_known_again(archive):

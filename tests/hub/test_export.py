@@ -1,6 +1,7 @@
 """Samples to files."""
 
 import csv
+import json
 
 import pytest
 import yaml
@@ -77,7 +78,7 @@ def test_a_folder_with_other_files_is_left_alone(export, tmp_path, fmt):
 
 
 def test_an_unknown_format_is_answered_with_the_known_ones(export, tmp_path):
-    with pytest.raises(InvalidInput, match="coco, yolo, csv"):
+    with pytest.raises(InvalidInput, match="coco, yolo, fiftyone, csv"):
         export(tmp_path / "out", "voc")
 
 
@@ -86,3 +87,15 @@ def test_a_picture_that_is_gone_is_named(export, store, blobs, tmp_path):
     blobs.delete(samples[2].frame_id)
     with pytest.raises(NotFound, match=samples[2].frame_id):
         export(tmp_path / "out", "coco")
+
+
+def test_fiftyone_is_told_why_each_sample_was_taken(export, store, tmp_path):
+    assert export(tmp_path / "out", "fiftyone") == 5
+    samples = json.loads((tmp_path / "out/samples.json").read_text())["samples"]
+    newest = store.samples()[0]
+    assert [each["sample"] for each in samples] == [sample.id for sample in store.samples()]
+    assert samples[0]["tags"][:2] == [newest.campaign, "unsorted"]
+    assert samples[0]["score"] == newest.score.value
+    assert {each["label"] for each in samples[0]["detections"]["detections"]} == {"bird", "cat"}
+    fields = json.loads((tmp_path / "out/metadata.json").read_text())["sample_fields"]
+    assert {each["name"]: each["ftype"].rsplit(".")[-1] for each in fields}["score"] == "FloatField"

@@ -15,7 +15,9 @@ def upgrade() -> None:
     else:
         op.add_column("elements", sa.Column("external_id", sa.BigInteger(), nullable=True))
         op.add_column("elements", sa.Column("metadata", sa.JSON(none_as_null=True), nullable=True))
-        op.create_unique_constraint(op.f("uq_elements_external_id"), "elements", ["external_id"])
+        op.create_unique_constraint(
+            op.f("uq_elements_external_id_embedding_version"), "elements", ["external_id", "embedding_version"]
+        )
     op.create_index(op.f("ix_elements_id_embedding_version"), "elements", ["id", "embedding_version"])
     op.create_table(
         "frames",
@@ -33,6 +35,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_frames_taken_at_id"), "frames", ["taken_at", "id"])
     for name, kept in (
+        ("ix_frames_shown", "source = ''"),
         ("ix_frames_pictures", "picture_bytes > 0"),
         ("ix_frames_thumbnails", "thumbnail_bytes > 0 AND picture_bytes = 0"),
     ):
@@ -90,7 +93,7 @@ def _rebuild_elements() -> None:
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.Column("external_id", sa.BigInteger(), nullable=True),
         sa.Column("metadata", sa.JSON(none_as_null=True), nullable=True),
-        sa.UniqueConstraint("external_id", name=op.f("uq_elements_external_id")),
+        sa.UniqueConstraint("external_id", "embedding_version", name=op.f("uq_elements_external_id_embedding_version")),
         sa.UniqueConstraint(
             "frame_id", "row", "embedding_version", name=op.f("uq_elements_frame_id_row_embedding_version")
         ),

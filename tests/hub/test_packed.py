@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hub.store.packed import _digest, pack, unpack
+from hub.packed import _digest, pack, unpack
 from shared.errors import InvalidInput, StoreError
 
 _arrays = hnp.arrays(
@@ -137,3 +137,10 @@ def test_whole_blobs_of_another_make_are_refused_and_never_run(blob):
 def test_an_array_costs_little_more_than_its_bytes():
     assert len(pack({"a": np.zeros(512, np.float32)})) < 2048 + 1024
     assert zipfile.is_zipfile(io.BytesIO(pack({})[16:]))
+
+
+def test_a_small_blob_that_would_become_a_large_one_is_refused():
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, tree=np.frombuffer(b'{"a":["array","0"]}', np.uint8), **{"0": np.zeros(10**6)})
+    with pytest.raises(StoreError, match="larger than the whole"):
+        unpack(_digest(buffer.getvalue()) + buffer.getvalue())

@@ -1,4 +1,4 @@
-"""Nested plain values and arrays as bytes, and back exactly. Pure; nothing stored is ever run.
+"""Nested plain values and arrays as bytes, and back exactly: stored, and sent. Pure; nothing in them is ever run.
 
 A blob is a digest of what follows, then NumPy's .npz without pickle: each array a member, the rest one member of JSON
 in which a list is ["list", …], a tuple ["tuple", …] and an array ["array", its member].
@@ -41,6 +41,7 @@ def unpack(blob: bytes) -> dict[str, Any]:
     if _digest(data) != digest:
         raise _damaged("its digest differs")
     try:
+        _refuse_compressed(data)
         with np.load(io.BytesIO(data), allow_pickle=False) as members:
             tree = json.loads(members[_TREE].tobytes())
             values = _values(tree, members)
@@ -88,6 +89,13 @@ def _sequence(kind: str, items: list[Any]) -> Sequence[Any]:
     if kind not in ("list", "tuple"):
         raise ValueError(f"unknown kind {kind!r}")
     return items if kind == "list" else tuple(items)
+
+
+def _refuse_compressed(data: bytes) -> None:
+    """`pack` compresses nothing, so that a small blob can't become a large one."""
+    with zipfile.ZipFile(io.BytesIO(data)) as members:
+        if any(each.file_size > len(data) for each in members.infolist()):
+            raise ValueError("a member is larger than the whole")
 
 
 def _digest(data: bytes) -> bytes:
