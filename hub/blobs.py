@@ -46,12 +46,16 @@ class FileBlobs:
         with storing(str(root)):
             clear_parts(self._parts, older_than_s=YOUNG_S, now=time.time())
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store whole or not at all; storing a key again is free. StorageFull when there is no room."""
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Store whole or not at all; storing a key again is free. StorageFull when there is no room.
+
+        durable: whether it must outlive a power cut. Without, it is not waited for the disk, and a file may be found
+        cut short after one: whoever reads compares its length with what the row says.
+        """
         path = self._path(key)
         with storing(str(self._root)):
-            if not _touch(path):
-                write_whole(path, [data], parts=self._parts)
+            if not _touch(path, len(data)):
+                write_whole(path, [data], parts=self._parts, durable=durable)
 
     def get(self, key: str) -> bytes:
         """NotFound when absent, StoreError when it can't be read."""
@@ -91,8 +95,8 @@ class RemoteBlobs:
     def __init__(self, system: Any, root: str) -> None:
         self._system, self._root = system, root.rstrip("/")
 
-    def put(self, key: str, data: bytes) -> None:
-        """Store whole or not at all; storing a key again is free."""
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
+        """Store whole or not at all; storing a key again is free. What is stored is durable either way."""
         with storing(self._root):
             # One that is about to be old enough for a sweep is written again, which makes it young.
             if key not in self or self.age_s(key, time.time()) > YOUNG_S / 2:
@@ -146,10 +150,11 @@ def sweep(blobs: Blobs, in_use: set[str], *, now: float | None = None) -> int:
     return swept
 
 
-def write_whole(path: Path, data: Iterable[bytes], *, parts: Path) -> None:
+def write_whole(path: Path, data: Iterable[bytes], *, parts: Path, durable: bool = True) -> None:
     """Write a file so that whoever looks sees all of it or nothing, even after a power cut.
 
-    data: its bytes in pieces. parts: a folder on the same file system, for what is not whole yet.
+    data: its bytes in pieces. parts: a folder on the same file system, for what is not whole yet. durable: False saves
+    the wait for the disk; the file is then whole unless the power is cut.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     parts.mkdir(parents=True, exist_ok=True)
@@ -158,12 +163,14 @@ def write_whole(path: Path, data: Iterable[bytes], *, parts: Path) -> None:
         with part.open("wb") as file:
             file.writelines(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    _keep_name(path.parent)
+    if durable:
+        _keep_name(path.parent)
 
 
 def clear_parts(parts: Path, *, older_than_s: float, now: float) -> None:
@@ -183,13 +190,13 @@ def _keep_name(folder: Path) -> None:
         os.close(number)
 
 
-def _touch(path: Path) -> bool:
-    """Whether a file is there; makes it young, so that no sweep takes what a row is about to name."""
+def _touch(path: Path, size: int) -> bool:
+    """Whether a file is there whole; makes it young, so that no sweep takes what a row is about to name."""
     try:
         os.utime(path)
+        return path.stat().st_size == size
     except FileNotFoundError:
         return False
-    return True
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from hub.archive import SeenFrame
 from hub.blobs import sweep
 from hub.campaigns import calibrate_anew, renew, worth_calibrating_at
 from hub.memory import Key, changed, recall, remembers, rows_of, without
@@ -24,9 +25,10 @@ from hub.pipeline import Decoded, Memory, Rejected, decode_all, judge, perceive
 from hub.plan import Models, Plan, make_plan
 from hub.poll import Poller
 from hub.protocols import Blobs, Embedder, Store
+from hub.recent import Recent
 from hub.selection import close
 from hub.slots import Slots, Taken
-from hub.types import Batch, Frame, Held, Observation, Remembered, Version
+from hub.types import Batch, Frame, Held, Needs, Observation, Remembered, Version
 from hub.vision import thumbnail, unchanged
 from shared.errors import BowerbirdError, CameraError, ImageError, ModelError, StoreError
 
@@ -41,6 +43,9 @@ MEMORY_S = 10.0
 """How often what judging remembers is saved: a collector that is killed forgets no more than this."""
 
 SWEEP_S = 600.0
+TEND_S = 5.0
+"""How often there is made room for pictures that come."""
+
 RETRY_S = 5.0
 """How long a chore that failed rests."""
 
@@ -50,12 +55,13 @@ GATHER_S = 0.005
 
 @dataclass(frozen=True)
 class Work:
-    """A batch on its way through the stages."""
+    """A batch on its way through the stages. lost: why what only memory needs was not computed, None where it was."""
 
     plan: Plan
     decoded: Sequence[Decoded] = ()
     seen: Sequence[Observation] = ()
     unchanged: Mapping[str, int] = field(default_factory=dict)
+    lost: ModelError | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,11 @@ class Status:
 
 
 class Collector:
-    """Runs until told to stop. All state that must survive is in the store."""
+    """Runs until told to stop. All state that must survive is in the store.
+
+    remember: what is computed of every frame that changed, whatever campaigns need. recent: keeps the pictures of those
+    that no campaign took.
+    """
 
     def __init__(
         self,
@@ -83,8 +93,11 @@ class Collector:
         indexes: Path | None,
         retention_s: float = 30 * 86400.0,
         now: Callable[[], float] = time.time,
+        remember: Needs = Needs(),
+        recent: Recent | None = None,
     ) -> None:
         self._store, self._blobs, self._models = store, blobs, models
+        self._remembering, self._recent = remember, recent
         self._indexes, self._retention_s, self._now = indexes, retention_s, now
         self._slots = Slots()
         self._poller = Poller(self._slots)
@@ -125,6 +138,7 @@ class Collector:
             asyncio.create_task(self._every(MEMORY_S, self._save), name="memory"),
             asyncio.create_task(self._every(CALIBRATE_S, self._calibrate), name="calibrate"),
             asyncio.create_task(self._every(SWEEP_S, self._sweep), name="sweep"),
+            asyncio.create_task(self._every(TEND_S, self._tend), name="tend"),
         ]
         try:
             flow = asyncio.create_task(_all(stages))
@@ -160,7 +174,7 @@ class Collector:
         """Leave out what did not change, decode the rest."""
         plan = self._plan
         same = dict(taken.unchanged)
-        if not plan.targets:
+        if not plan.targets and plan.needs == Needs():
             return Work(plan)
         fresh = []
         for frame in taken.frames:
@@ -214,7 +228,9 @@ class Collector:
                 self._trouble("models", error)
                 self._look_again()
                 continue
-            if work.seen:
+            if work.lost is not None:
+                self._trouble("models", work.lost)
+            elif work.seen:
                 self._well("models")
             if work.seen or work.unchanged:
                 await self._in(self._database, self._judge_and_write, work)
@@ -225,14 +241,26 @@ class Collector:
         targets = [target for target in work.plan.targets if self._is_judging(target.version)]
         judged = judge(work.seen, targets, self._memory, now=now, unchanged=work.unchanged)
         jpegs = {seen.frame.id: seen.frame.jpeg for seen in work.seen}
+        taken = {sample.frame_id for sample in judged.samples}
+        kept: list[SeenFrame] = []
         try:
             for sample in (*judged.samples, *(held.sample for held in judged.held)):
                 if sample.frame_id in jpegs:  # else it was stored when the sample was held
                     self._blobs.put(sample.frame_id, jpegs[sample.frame_id])
+            kept = self._keep([seen for seen in work.seen if seen.frame.id not in taken])
             new = self._store.write(
-                Batch(work.seen, judged.samples, counts=judged.counts, held=judged.held, let_go=judged.let_go)
+                Batch(
+                    work.seen,
+                    judged.samples,
+                    counts=judged.counts,
+                    held=judged.held,
+                    let_go=judged.let_go,
+                    frames=kept,
+                )
             )
         except StoreError as error:
+            if self._recent is not None:
+                self._recent.discard(kept)
             self._trouble("store", error)
             self._look_again()
             return
@@ -252,6 +280,17 @@ class Collector:
             samples=self._status.samples + len(new),
         )
 
+    def _keep(self, seen: Sequence[Observation]) -> list[SeenFrame]:
+        """Keep the pictures of frames that may be wanted later; a full disk stops nothing else."""
+        if self._recent is None or not seen:
+            return []
+        kept = self._recent.keep(seen)
+        if self._recent.problem is not None:
+            self._trouble(self._keep.__name__, self._recent.problem)
+        else:
+            self._well(self._keep.__name__)
+        return kept
+
     def _is_judging(self, version: Version) -> bool:
         """Whether a campaign still judges as it did when the batch set out: what it remembers is of its trigger now."""
         now = self._judging.get(version.campaign_id)
@@ -267,7 +306,16 @@ class Collector:
         cameras = [camera for camera in await self._in(self._database, self._store.cameras) if camera.enabled]
         known = await self._in(self._database, self._store.health)
         versions = await self._in(self._database, self._store.active_versions)
-        plan = await self._in(self._preparer, make_plan, versions, self._models, self._plan, self._indexes, self._renew)
+        plan = await self._in(
+            self._preparer,
+            make_plan,
+            versions,
+            self._models,
+            self._plan,
+            self._indexes,
+            self._renew,
+            self._remembering,
+        )
         # Behind every write that is under way, so that the ledgers are complete.
         await self._in(self._database, self._remember, plan, {version.campaign_id for version in versions})
         # In the preparing thread, so that no frame meets the thumbnails of the plan before.
@@ -284,6 +332,8 @@ class Collector:
     def _remember(self, plan: Plan, active: set[int]) -> None:
         """Start new versions from what is stored, once what only memory knew is stored too. active: campaign ids."""
         self._save_memory()
+        if (embedder := plan.embedder) is not None:
+            self._store.archive.record_embedder(embedder.version, embedder.name, embedder.dim)
         held = self._store.held()
         self._close_abandoned([each for each in held if each.sample.campaign_id not in active])
         versions = {target.version.campaign_id: target.version for target in plan.targets}
@@ -377,13 +427,26 @@ class Collector:
         while await self._in(self._database, self._prune, before):  # noqa: ASYNC110  # nobody could set an event
             await asyncio.sleep(0.05)  # lets a batch be written between two small deletions
 
+        while await self._in(self._database, self._forget_frames, before):  # noqa: ASYNC110  # as above
+            await asyncio.sleep(0.05)
         await asyncio.to_thread(self._sweep_blobs)  # a large store takes long to list, and writing must go on
 
-    def _sweep_blobs(self) -> int:
-        return sweep(self._blobs, self._store.blob_keys(), now=self._now())
+    def _sweep_blobs(self) -> None:
+        sweep(self._blobs, self._store.blob_keys(), now=self._now())
+        if self._recent is not None:
+            self._recent.sweep(self._now())
 
     def _prune(self, before: float) -> int:
         return self._store.prune(before, limit=1000)
+
+    def _forget_frames(self, before: float) -> int:
+        return self._store.archive.forget_frames(before, limit=1000)
+
+    async def _tend(self) -> None:
+        # Beside the writing of batches: most of it is making thumbnails.
+        if self._recent is not None:
+            while await asyncio.to_thread(self._recent.tend, self._now()):  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.05)
 
     async def _every(self, period_s: float, chore: Callable[[], Awaitable[None]]) -> None:
         wait_s = period_s
@@ -424,7 +487,14 @@ async def _all(tasks: Sequence[asyncio.Task[None]]) -> None:
 
 
 def _look(work: Work) -> Work:
-    plan = work.plan
+    """Perceive a batch. What only memory needs is done without where its model fails: campaigns go on."""
+    plan, lost = work.plan, None
     if not work.decoded:
         return work
-    return replace(work, seen=perceive(work.decoded, plan.needs, plan.detector, plan.embedder), decoded=())
+    try:
+        seen = perceive(work.decoded, plan.needs, plan.detector, plan.embedder)
+    except ModelError as error:
+        if plan.needed == plan.needs:
+            raise
+        seen, lost = perceive(work.decoded, plan.needed, plan.detector, plan.embedder), error
+    return replace(work, seen=seen, decoded=(), lost=lost)

@@ -12,6 +12,7 @@ from hub.app import Hub
 from hub.deliveries import DeliveryState, SinkState
 from hub.models.check import check_model
 from hub.models.files import Kind
+from hub.room import Filled, budget_bytes, size_of, space_at
 from hub.settings import misspelt
 from hub.sinks import check_destination
 from hub.types import CampaignState
@@ -38,6 +39,7 @@ def examine(hub: Hub, now: float | None = None) -> list[Finding]:
         ("settings", lambda: _settings(hub)),
         ("disk", lambda: _disk(hub)),
         ("database", lambda: _database(hub)),
+        ("memory", lambda: _memory(hub)),
         ("detector", lambda: _model(hub, "detector")),
         ("embedder", lambda: _model(hub, "embedder")),
         ("cameras", lambda: _cameras(hub, at)),
@@ -67,6 +69,31 @@ def _disk(hub: Hub) -> Iterator[Finding]:
 def _database(hub: Hub) -> Iterator[Finding]:
     kind = "SQLite" if hub.settings.database.startswith("sqlite") else "PostgreSQL"
     yield Finding("database", "ok", f"{kind}, schema up to date, revision {hub.store.revision()}")
+
+
+def _memory(hub: Hub) -> Iterator[Finding]:
+    """What is kept of what was seen: how much, and since when."""
+    archive, space = hub.store.archive, space_at(hub.settings.data_dir)
+    usage, budget = archive.usage(), budget_bytes(hub.settings.max_disk_gb, space)
+    filled = Filled(
+        budget,
+        usage.pictures,
+        usage.picture_bytes,
+        usage.thumbnails,
+        usage.thumbnail_bytes,
+        usage.database_bytes,
+        size_of(hub.settings.indexes),
+    )
+    said = f"{filled.total / 1e9:.1f} of {budget / 1e9:.1f} GB: {usage.elements:,} vectors, {usage.pictures:,} pictures"
+    if oldest := archive.oldest_pictures(1):
+        said += f" since {time.strftime('%Y-%m-%d %H:%M', time.localtime(oldest[0].taken_at))}"
+    said += f", {usage.thumbnails:,} thumbnails"
+    if space.free <= space.least_free:
+        yield Finding("memory", "warning", f"{said}; the disk is too full for more", "Free some space.")
+    elif filled.of_vectors > budget:
+        yield Finding("memory", "warning", said, "Raise HUB_MAX_DISK_GB: there is no room for pictures.")
+    else:
+        yield Finding("memory", "ok", said)
 
 
 def _model(hub: Hub, kind: Kind) -> Iterator[Finding]:

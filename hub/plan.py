@@ -2,14 +2,14 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hub.pipeline import needs_of
 from hub.protocols import Detector, Embedder, Target
 from hub.target import SeedTarget
 from hub.types import Needs, Version
-from shared.errors import BowerbirdError
+from shared.errors import BowerbirdError, ModelError
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +29,14 @@ class Models:
 
 @dataclass(frozen=True)
 class Plan:
-    """The campaigns to judge for, and what must be computed for them, with what."""
+    """The campaigns to judge for, and what must be computed for them and for memory, with what.
+
+    needed: what the campaigns alone need.
+    """
 
     targets: Sequence[Target] = ()
     needs: Needs = Needs()
+    needed: Needs = Needs()
     detector: Detector | None = None
     embedder: Embedder | None = None
 
@@ -43,16 +47,21 @@ def make_plan(
     before: Plan,
     indexes: Path | None,
     renew: Callable[[Version, Embedder], Version],
+    remember: Needs = Needs(),
 ) -> Plan:
     """A plan for these versions. Targets of the plan before are used again.
+
+    remember: what is to be computed of every frame, whatever campaigns need; where a model for it can't be loaded, it
+    is left out.
 
     renew: gives the version after one whose seeds were embedded by another model, with seeds embedded anew. Where that
     can't be done the campaign is left out, with a word on how to mend it. ModelError when a model that is needed
     can't be loaded.
     """
     needs = needs_of(versions)
-    detector = models.detector() if needs.detections else None
-    embedder = models.embedder() if needs.frame_vector or needs.crop_vectors else None
+    remember = _possible(remember, models)
+    detector = models.detector() if (needs | remember).detections else None
+    embedder = models.embedder() if _embeds(needs | remember) else None
     ready = {target.version.id: target for target in before.targets}
     targets: list[Target] = []
     for version in versions:
@@ -68,4 +77,26 @@ def make_plan(
                 )
                 continue
         targets.append(ready.get(version.id) or SeedTarget(version, indexes))
-    return Plan(targets, needs_of([target.version for target in targets]), detector, embedder)
+    needed = needs_of([target.version for target in targets])
+    return Plan(targets, needed | remember, needed, detector, embedder)
+
+
+def _embeds(needs: Needs) -> bool:
+    return needs.frame_vector or needs.crop_vectors
+
+
+def _possible(remember: Needs, models: Models) -> Needs:
+    """What of it there are models for."""
+    if remember.detections:
+        try:
+            models.detector()
+        except ModelError as error:
+            _log.warning("crops are not remembered: %s", error.message)
+            remember = replace(remember, detections=False, crop_vectors=False)
+    if _embeds(remember):
+        try:
+            models.embedder()
+        except ModelError as error:
+            _log.warning("what is seen can't be searched for: %s", error.message)
+            remember = replace(remember, frame_vector=False, crop_vectors=False)
+    return remember

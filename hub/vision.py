@@ -27,6 +27,9 @@ class DecodeLimits:
 
 LIMITS = DecodeLimits()
 
+_REDUCED = ((8, cv2.IMREAD_REDUCED_COLOR_8), (4, cv2.IMREAD_REDUCED_COLOR_4), (2, cv2.IMREAD_REDUCED_COLOR_2))
+"""What a JPEG is divided by as it is decoded, and how OpenCV is told so."""
+
 UNCHANGED_TOLERANCE = 4.0
 """Grey levels. Measured: JPEG (quality 50 to 95) and sensor noise (σ up to 10) reach 3, a 16×16 px object that
 differs by 10 levels from its ground reaches 5."""
@@ -54,6 +57,37 @@ def thumbnail(data: bytes, limits: DecodeLimits = LIMITS) -> Thumbnail:
     facts = _accepted(data, limits)
     grey = cv2.IMREAD_REDUCED_GRAYSCALE_8 if min(facts.width, facts.height) >= 8 else cv2.IMREAD_GRAYSCALE
     return _read(data, facts, grey | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def reduced(data: bytes, longest: int, limits: DecodeLimits = LIMITS) -> Image:
+    """The picture as `decode` gives it, or smaller: its longest side is at most `longest` pixels.
+
+    A JPEG is decoded at a half, a quarter or an eighth of its size where that is as large, which costs a fraction.
+    ImageError as for `decode`.
+    """
+    facts = _accepted(data, limits)
+    share = max(facts.width, facts.height) / max(1, longest)
+    if facts.format == "jpeg" and min(facts.width, facts.height) >= 8:
+        flags = next((flags for by, flags in _REDUCED if share >= by), cv2.IMREAD_COLOR)
+        pixels = _read(data, facts, flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        image = _upright(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8), facts.orientation)
+    else:
+        image = decode(data, limits)
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return image
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    how = cv2.INTER_LINEAR if scale > 0.5 else cv2.INTER_AREA  # the other is dear, and shows no more
+    return np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
+
+
+def encode(image: Image, quality: int) -> bytes:
+    """A JPEG of RGB pixels. quality: 1 to 100."""
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise ImageError("undecodable", f"OpenCV can't make a JPEG of {image.shape[1]}×{image.shape[0]} pixels")
+    return data.tobytes()
 
 
 def unchanged(before: Thumbnail, after: Thumbnail, tolerance: float = UNCHANGED_TOLERANCE) -> bool:

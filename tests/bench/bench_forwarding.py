@@ -69,7 +69,7 @@ class Numbered:
         """Its bytes."""
         return self.make(self._number[key])
 
-    def put(self, key: str, data: bytes) -> None:
+    def put(self, key: str, data: bytes, *, durable: bool = True) -> None:
         """Nothing is kept."""
 
     def __contains__(self, key: str) -> bool:

@@ -53,6 +53,22 @@ def test_a_blob_that_is_put_again_is_young_again(blobs, tmp_path):
     assert sweep(blobs, set()) == 0
 
 
+def test_a_blob_that_a_power_cut_cut_short_is_stored_anew(blobs, tmp_path):
+    blobs.put(KEY, b"x" * 5000, durable=False)
+    (tmp_path / "ab" / KEY).write_bytes(b"x" * 4096)
+    blobs.put(KEY, b"x" * 5000)
+    assert blobs.get(KEY) == b"x" * 5000
+
+
+def test_only_a_blob_that_must_last_waits_for_the_disk(blobs, monkeypatch):
+    waits = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    blobs.put(KEY, b"x", durable=False)
+    assert not waits
+    blobs.put(KEY[::-1], b"x")
+    assert len(waits) == 2, "the file, and its name"
+
+
 def test_what_a_killed_writer_left_is_cleared_once_it_is_old(blobs, tmp_path):
     blobs.put(KEY, b"x")
     old, new = tmp_path / PARTS / "old", tmp_path / PARTS / "new"

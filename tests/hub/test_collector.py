@@ -21,6 +21,8 @@ from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.embedder import load_embedder
 from hub.models.yolo import load_detector
 from hub.plan import Models
+from hub.recent import Recent
+from hub.room import Space
 from hub.seeds import Pictures, picture_seeds, text_seeds
 from hub.store import open_store
 from hub.triggers.change import Change
@@ -36,6 +38,7 @@ from hub.types import (
     Counts,
     Detections,
     Frame,
+    Needs,
     Observation,
     RateLimit,
     SeedKind,
@@ -74,10 +77,23 @@ class Running:
         self.ahead_s = 0.0
         self.start_anew(models)
 
-    def start_anew(self, models) -> None:
+    def start_anew(self, models, **more) -> None:
         """Another process on the same data. Its clock is `ahead_s` ahead of the cameras'."""
         clock = lambda: time.time() + self.ahead_s  # noqa: E731
-        self.collector = Collector(self.store, self.blobs, models, indexes=self.folder / "indexes", now=clock)
+        self.collector = Collector(self.store, self.blobs, models, indexes=self.folder / "indexes", now=clock, **more)
+
+    def remember(self, models, what: Needs = Needs(frame_vector=True), retention_s: float = 86400.0) -> Recent:
+        """From now on with a memory of what is seen."""
+        roots = (open_blobs(f"file://{self.folder / name}") for name in ("recent", "thumbnails"))
+        recent = Recent(
+            *roots,
+            self.store,
+            disk=lambda: Space(10**12, 10**12),
+            max_disk_gb=1.0,
+            retention_s=retention_s,
+        )
+        self.start_anew(models, remember=what, recent=recent, retention_s=retention_s)
+        return recent
 
     def activate(self, name: str, budget: Budget = Budget(0.0), trigger=None, seeds=(), embedder=None) -> None:
         """A campaign that takes whatever is looked at."""
@@ -550,3 +566,132 @@ def test_a_running_collector_calibrates_a_campaign_once_it_has_seen_enough(store
     assert not first.scorer.facts["calibrated"]
     assert second.scorer.facts["calibrated"]
     assert second.seeds[0].id == first.seeds[0].id
+
+
+# ── the memory of what was seen ──────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def blind():
+    """Models without weights."""
+    embedder = BuiltinEmbedder()
+    return Models(_no_detector, lambda: embedder)
+
+
+def test_what_is_seen_is_remembered_without_any_campaign(hub, store, cameras, blind):
+    recent = hub.remember(blind)
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
+    hub.run(lambda: store.archive.usage().pictures >= 10)
+    version = blind.embedder().version
+    usage = store.archive.usage()
+    assert usage.elements == usage.frames == usage.pictures == store.archive.count(version)
+    seen = store.archive.observations(version)
+    assert all(cv2.imdecode(np.frombuffer(recent.pictures.get(s.frame.id), np.uint8), 1) is not None for s in seen)
+    (use,) = store.archive.embedding_versions()
+    assert (use.version, use.embedder, use.dim) == (version, blind.embedder().name, blind.embedder().dim)
+
+
+def test_a_scene_that_stands_still_is_remembered_once(hub, store, cameras, blind):
+    hub.remember(blind)
+    store.add_camera(Camera("still", f"{cameras.url}/same", 0.05))
+    hub.run(lambda: "still" in store.health() and store.health()["still"].unchanged > 8)
+    assert store.archive.usage().pictures == hub.collector.status.inferred == 1
+
+
+def test_a_sample_has_its_picture_once_and_what_is_held_may_be_let_go(hub, store, cameras, blind):
+    recent = hub.remember(blind)
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
+    hub.activate("some", Budget(0.0, (RateLimit(3, 1e6),)), Change())
+    hub.activate("best", Budget(0.0, target=RateLimit(2, 1e6)), Change())
+    hub.run(lambda: len(store.samples()) == 3 and len(store.held()) == 2 and store.archive.usage().pictures > 8)
+    taken, held = {s.frame_id for s in store.samples()}, {h.sample.frame_id for h in store.held()}
+    kept = set(recent.pictures.keys())
+    assert kept | taken == hub.judged()
+    assert not kept & taken
+    assert held <= kept | taken
+
+
+def test_crops_are_remembered_where_it_is_wanted(hub, store, cameras, models):
+    hub.remember(models, Needs(True, True, True, confidence=0.25, crop_confidence=0.25))
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.1))
+    hub.run(lambda: store.archive.usage().frames >= 2)
+    assert all(each.detector for each in store.archive.observations(models.embedder().version))
+
+
+def test_only_what_campaigns_need_is_computed_where_that_is_wanted(hub, store, cameras, models):
+    hub.remember(models, Needs())
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
+    idle = []
+    hub.run(
+        _done(lambda: time.sleep(0.5)),
+        _done(lambda: idle.append(store.archive.usage())),
+        _done(lambda: hub.activate("none", Budget(1.0))),
+        lambda: store.archive.usage().pictures > 2,
+    )
+    assert idle[0].frames == 0
+    assert store.archive.usage().elements == 0
+
+
+def _no_embedder():
+    raise ModelError("no embedder")
+
+
+def test_without_an_embedder_campaigns_go_on(hub, store, cameras, models, caplog):
+    hub.remember(Models(models.detector, _no_embedder))
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.1))
+    hub.activate("all")
+    with caplog.at_level(logging.WARNING):
+        hub.run(lambda: len(store.samples()) >= 3)
+    assert "what is seen can't be searched for: no embedder" in caplog.messages
+
+
+class FailingEmbedder(BuiltinEmbedder):
+    """As a server that is not up."""
+
+    def embed(self, images):
+        raise ModelError("nobody answers")
+
+
+def test_campaigns_that_need_no_vectors_go_on_while_embedding_fails(hub, store, cameras, models):
+    failing = FailingEmbedder()
+    hub.remember(Models(models.detector, lambda: failing))
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.1))
+    hub.activate("all")
+    hub.run(lambda: len(store.samples()) >= 3, lambda: "nobody answers" in hub.collector.status.problem)
+    assert store.archive.usage().elements == 0
+
+
+def test_where_the_disk_is_full_it_says_so_goes_on_judging_and_recovers(hub, store, cameras, blind, monkeypatch):
+    monkeypatch.setattr(module, "TEND_S", 0.1)
+    (hub.folder / "recent").mkdir()
+    recent = hub.remember(blind)
+    (hub.folder / "recent").rmdir()
+    (hub.folder / "recent").write_text("a file where the folder should be")
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
+    hub.run(
+        lambda: "recent" in hub.collector.status.problem,
+        lambda: store.archive.usage().elements > 10,
+        _done((hub.folder / "recent").unlink),
+        lambda: len(recent.pictures.keys()) > 3,
+        lambda: not hub.collector.status.problem,
+    )
+    kept = {each.id for each in store.archive.oldest_pictures(1000)}
+    assert kept == set(recent.pictures.keys())
+
+
+def test_what_is_older_than_anything_is_kept_is_forgotten_altogether(hub, store, cameras, blind, monkeypatch):
+    for name in ("TEND_S", "SWEEP_S"):
+        monkeypatch.setattr(module, name, 0.1)
+    recent = hub.remember(blind, retention_s=3600.0)
+    store.add_camera(Camera("one", f"{cameras.url}/good", 0.05))
+    hub.activate("some", Budget(0.0, (RateLimit(1, 1e6),)), Change())
+    hub.run(lambda: store.archive.usage().pictures > 5)
+    hub.ahead_s = 4000.0
+    (camera,) = store.cameras()
+    store.update_camera(replace(camera, enabled=False))
+    hub.remember(blind, retention_s=3600.0)
+    hub.run(lambda: store.archive.usage().frames == 1)
+    (sample,) = store.samples()
+    assert set(store.archive.frames([sample.frame_id])) == {sample.frame_id}
+    assert hub.blobs.get(sample.frame_id)
+    assert recent.pictures.keys() == []

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image as Pillow
 from PIL import ImageOps
 
-from hub.vision import DecodeLimits, crop, decode, letterbox, place, thumbnail, unchanged
+from hub.vision import DecodeLimits, crop, decode, encode, letterbox, place, reduced, thumbnail, unchanged
 from shared.errors import ImageError
 
 RED, GREEN, BLUE, WHITE = (220, 30, 30), (30, 200, 30), (30, 30, 210), (255, 255, 255)
@@ -197,6 +197,31 @@ def test_the_thumbnail_has_an_eighth_of_the_size() -> None:
 
 
 # ── letterbox ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("size", [(1920, 1080), (1279, 719), (600, 800), (256, 256), (300, 17), (2500, 3), (40, 30)])
+def test_a_reduced_picture_is_the_whole_one_scaled(size: tuple[int, int], kind: str) -> None:
+    data = encoded(quarters(*size), kind)
+    whole, small = decode(data), reduced(data, 256)
+    assert max(small.shape[:2]) == min(256, max(size))
+    assert small.shape[0] / small.shape[1] == pytest.approx(size[1] / size[0], abs=0.005 + 1 / min(small.shape[:2]))
+    expected = cv2.resize(whole, small.shape[1::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(small.astype(int) - expected.astype(int)).mean() < 3
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_reduced_picture_is_upright(orientation: int) -> None:
+    exif = Pillow.Exif()
+    exif[0x0112] = orientation
+    data = encoded(quarters(640, 480), "JPEG", quality=95, exif=exif)
+    colours = zip(corner_colours(reduced(data, 64)), corner_colours(decode(data)), strict=True)
+    assert all(np.abs(np.subtract(small, whole)).max() < 12 for small, whole in colours)
+
+
+def test_a_picture_that_is_encoded_comes_back() -> None:
+    colours = zip(corner_colours(decode(encode(quarters(), 95))), corner_colours(quarters()), strict=True)
+    assert all(np.abs(np.subtract(got, painted)).max() < 12 for got, painted in colours)
 
 
 def test_a_wide_picture_keeps_its_aspect_and_is_centred() -> None:
