@@ -247,9 +247,14 @@ class Hub:
             Models(self.detector, self.embedder, batch, workers),
             indexes=self.settings.indexes,
             retention_s=self.settings.retention_days * 86400.0,
-            remember=REMEMBERED[self.settings.corpus],
+            remember=self._remembered,
             recent=self.recent,
         )
+
+    @property
+    def _remembered(self) -> Needs:
+        """What is computed of every frame; no more than is needed where each picture would go to a server."""
+        return REMEMBERED["needed" if self.settings.infer_server_destination else self.settings.corpus]
 
     def forwarder(self) -> Forwarder:
         """What empties the outbox."""

@@ -249,8 +249,8 @@ class Archive(Protocol):
         """The oldest frames taken before a time of which something is kept and no campaign selected."""
 
     def forget_frames(self, before: float, *, limit: int) -> int:
-        """Delete up to `limit` of the oldest frames that a camera showed before a time of which no picture is kept, that
-        no campaign selected, and that have no element any more; returns how many."""
+        """Delete up to `limit` of the oldest frames that a camera showed before a time of which no picture is kept,
+        that no campaign selected, and that have no element any more; returns how many."""
 
     def usage(self) -> Usage: ...
 

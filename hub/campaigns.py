@@ -285,7 +285,7 @@ def _prior(embedder: Embedder) -> Prior:
 
 def _without_seeds(background: Background, seeds: Sequence[Seed]) -> Background:
     """What the cameras showed, without what was picked out of it as wanted: that is no background."""
-    wanted = [s.vector for s in seeds if s.vector is not None and s.kind is SeedKind.SAMPLE and not s.negative]
+    wanted = [s.vector for s in seeds if s.vector is not None and s.kind is not SeedKind.TEXT and not s.negative]
     if not len(background) or not wanted:
         return background
     same = (background.vectors @ np.stack(wanted).T).max(axis=1) >= SAME

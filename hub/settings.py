@@ -161,6 +161,16 @@ class Settings:
         return SinkOptions(self.datasets, roboflow, webhook)
 
     @property
+    def recent(self) -> str:
+        """The URL of the ring of recent pictures."""
+        return f"file://{(self.data_dir / 'recent').resolve()}"
+
+    @property
+    def thumbnails(self) -> str:
+        """The URL of what recent pictures fade to."""
+        return f"file://{(self.data_dir / 'thumbnails').resolve()}"
+
+    @property
     def indexes(self) -> Path:
         """Where index files live."""
         return self.data_dir / "indexes"

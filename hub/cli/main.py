@@ -17,9 +17,11 @@ from hub.cli import (
     drift,
     index,
     models,
+    replay,
     roboflow,
     run,
     samples,
+    scan,
     search,
     web,
 )
@@ -57,6 +59,7 @@ for command in (
     roboflow.roboflow,
     drift.drift,
     search.search_,
+    scan.scan_command,
     index.index,
     web.web,
     models.models,
@@ -64,6 +67,7 @@ for command in (
     completion.completion,
 ):
     cli.add_command(command)
+campaigns.campaigns.add_command(replay.run)
 
 
 def main() -> None:

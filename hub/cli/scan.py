@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_json, print_rows, say
 from hub.contact_sheet import Entry, contact_sheet
+from hub.footage.files import measure
 from hub.loading import inference_plan
-from hub.local_files import measure
 from hub.pictures import Pictures
 from hub.scan import Best, Models, Places, Rules, Scanned, scan
 from hub.scan import Progress as Done

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from hub.archived_files import Member, is_archive, members, portable, read_member
-from hub.video import frame_at
+from hub.footage.archives import Member, is_archive, members, portable, read_member
+from hub.footage.video import frame_at
 from hub.vision import LIMITS
 from shared import exif
 from shared import jpeg as jpeg_file

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from hub.local_files import Found, LocalFile, Unreadable, path_of, read_picture, taken_at
+from hub.footage.files import Found, LocalFile, Unreadable, path_of, read_picture, taken_at
+from hub.footage.video import QUALITY, film_facts, sample
 from hub.types import Frame
-from hub.video import QUALITY, film_facts, sample
 from shared.errors import ImageError, NotFound
 
 T = TypeVar("T")

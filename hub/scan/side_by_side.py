@@ -5,8 +5,8 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hub.footage import FilmEnd, Picture
-from hub.local_files import Unreadable
+from hub.footage.files import Unreadable
+from hub.footage.reading import FilmEnd, Picture
 from hub.pipeline import Decoded, perceive
 from hub.protocols import Detector, Embedder
 from hub.types import Image, Needs, Observation

@@ -78,7 +78,7 @@ def known(connection: sa.Connection, ids: Sequence[str]) -> dict[str, SeenFrame]
     """By id."""
     found: dict[str, SeenFrame] = {}
     for some in chunks(ids):
-        found |= {each.id: each for each in _frames(connection, sa.select(frames).where(frames.c.id.in_(some)))}
+        found |= {each.id: each for each in _frames(connection, _plain().where(frames.c.id.in_(some)))}
     return found
 
 
@@ -173,14 +173,12 @@ def first_and_last(connection: sa.Connection, cameras: Sequence[str]) -> tuple[f
 
 def oldest_pictures(connection: sa.Connection, limit: int) -> list[SeenFrame]:
     """Whose picture is kept."""
-    return _frames(
-        connection, sa.select(frames).where(sa.text("picture_bytes > 0")).order_by(frames.c.taken_at).limit(limit)
-    )
+    return _frames(connection, _plain().where(sa.text("picture_bytes > 0")).order_by(frames.c.taken_at).limit(limit))
 
 
 def oldest_thumbnails(connection: sa.Connection, limit: int) -> list[SeenFrame]:
     """Of which only a thumbnail is kept."""
-    wanted = sa.select(frames).where(sa.text("thumbnail_bytes > 0 AND picture_bytes = 0"))
+    wanted = _plain().where(sa.text("thumbnail_bytes > 0 AND picture_bytes = 0"))
     return _frames(connection, wanted.order_by(frames.c.taken_at).limit(limit))
 
 
@@ -203,7 +201,7 @@ def expired(connection: sa.Connection, before: float, limit: int) -> list[SeenFr
     kept = sa.or_(c.picture_bytes > 0, c.thumbnail_bytes > 0)
     return _frames(
         connection,
-        sa.select(frames).where(c.taken_at < before, kept, ~_selected).order_by(c.taken_at).limit(limit),
+        _plain().where(c.taken_at < before, kept, ~_selected).order_by(c.taken_at).limit(limit),
     )
 
 
@@ -251,6 +249,11 @@ def _database_bytes(connection: sa.Connection) -> int:
         for name in ("page_size", "page_count", "freelist_count")
     )
     return page * (pages - free)
+
+
+def _plain() -> sa.Select[Any]:
+    """Without the detections, which may be long."""
+    return sa.select(*(column for column in frames.c if column is not frames.c.detections))
 
 
 def _frames(connection: sa.Connection, wanted: sa.Select[Any]) -> list[SeenFrame]:

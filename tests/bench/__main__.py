@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-TABLES = ("pipeline", "poller", "camera_node", "scoring", "selection", "events", "forwarding", "drift")
+TABLES = ("pipeline", "poller", "camera_node", "scoring", "selection", "events", "forwarding", "drift",
+          "memory", "index", "web", "replay", "scan", "million")  # fmt: skip
 
 if __name__ == "__main__":
     chosen = [name for name in sys.argv[1:2] if name in TABLES] or list(TABLES)

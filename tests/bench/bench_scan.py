@@ -23,8 +23,9 @@ import cv2
 import numpy as np
 
 from hub.blobs import open_blobs
+from hub.footage.files import LocalFile, path_of, walk
+from hub.footage.video import sample
 from hub.loading import inference_plan
-from hub.local_files import LocalFile, path_of, walk
 from hub.models.embedder import load_embedder
 from hub.models.yolo import load_detector
 from hub.pictures import Pictures
@@ -34,7 +35,6 @@ from hub.store import open_store
 from hub.target import SeedTarget
 from hub.triggers.detection import Detection
 from hub.types import Budget, Campaign, CampaignState, Frame, Scope, Version
-from hub.video import sample
 from hub.vision import decode
 
 PACK = Path(__file__).resolve().parents[3] / "shared"

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from hub.client import CollectionClient
 from tests.e2e.processes import Hub, camera, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -61,7 +62,8 @@ def test_the_index_is_built_while_the_hub_runs_and_finds_the_same(hub, data_dir)
     hub("index", "build")
     stats = hub.json("index", "stats")
     assert stats["indexed"] > 0
-    assert [each["key"] for each in hub.json("search", str(picture), "--k", "3", "--no-group")][0] == before[0]
+    after = [each["key"] for each in hub.json("search", str(picture), "--k", "3", "--no-group")]
+    assert after == before
 
 
 def _url(hub) -> str:
@@ -84,8 +86,6 @@ def test_the_web_process_answers_with_the_token_and_only_then(hub):
 
 
 def test_a_client_elsewhere_collects_by_the_campaigns_of_this_hub(hub, data_dir):
-    from hub.client import CollectionClient
-
     url = wait_for(lambda: _url(hub), 30, "the web app says where it is")
     assert urllib.request.urlopen(url + "/healthz").status == 200
     hub("campaigns", "activate", "afterwards")

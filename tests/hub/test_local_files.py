@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub import archived_files
-from hub.local_files import LocalFile, Unreadable, measure, natural, parse_source, read_source, taken_at, walk
+from hub.footage import archives as archived_files
+from hub.footage.files import LocalFile, Unreadable, measure, natural, parse_source, read_source, taken_at, walk
 from hub.vision import LIMITS
 from shared.errors import ImageError, InvalidInput, NotFound
 from shared.exif import segment

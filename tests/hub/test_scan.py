@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.frame_order import FrameOrder
 from hub.scan import Models, Rules, scan
+from hub.scan.frame_order import FrameOrder
 from hub.target import SeedTarget
 from hub.types import Budget, RateLimit
 from shared.errors import InvalidInput
@@ -146,7 +146,7 @@ def test_a_film_that_was_scanned_is_not_decoded_again_and_still_gives_samples(hu
     assert hub.scan(path).progress.frames == 3
     hub.campaign(budget=Budget(0.0))
     looked, decoded = hub.detector.looked, []
-    monkeypatch.setattr("hub.footage.sample", lambda *args, **how: decoded.append(args))
+    monkeypatch.setattr("hub.footage.reading.sample", lambda *args, **how: decoded.append(args))
     assert (hub.scan(path).progress.known, hub.detector.looked, decoded) == (3, looked, [])
     assert (len(hub.taken()), all(frame in hub.blobs for frame in hub.taken())) == (3, True)
 
@@ -287,7 +287,7 @@ def test_frames_come_once_and_in_the_order_of_their_time(given_, size):
 
 
 def test_many_frames_are_remembered_as_well(monkeypatch):
-    monkeypatch.setattr("hub.frame_order._RECENT", 8)
+    monkeypatch.setattr("hub.scan.frame_order._RECENT", 8)
     order = FrameOrder()
     ids = [replace(Frame("", i, 0, str(i).encode())).id for i in range(100)]
     assert all(order.add(each, 0.0) for each in ids)

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from hub.local_files import read_source
-from hub.video import film_facts, frame_at, sample
+from hub.footage.files import read_source
+from hub.footage.video import film_facts, frame_at, sample
 from hub.vision import decode
 from shared.errors import ImageError, NotFound
 
