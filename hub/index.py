@@ -1,4 +1,4 @@
-"""Nearest vectors at scale. The only module that knows Annoy.
+"""The nearest of a campaign's seeds.
 
 An index is a file of unit vectors with a sidecar (`.json`) that says what must be in it. Annoy loads a truncated
 file, or one of another dimension, without a word, so a file is used only when its checksum, metric, dimension,
@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from annoy import AnnoyIndex
 from numpy.typing import NDArray
 
+from hub.neighbours import METRIC, Annoy, Neighbours
 from hub.types import Vectors
 from shared.errors import StorageFull
 
@@ -27,7 +27,7 @@ EXACT_UP_TO = 20_000
 TREES = 50
 CANDIDATES = 16
 SEARCH_K = 5_000
-_SEED = 42
+_ANNOY = Annoy()
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,9 @@ class VectorIndex:
     def __init__(self, vectors: Vectors, path: Path | None, *, exact_up_to: int = EXACT_UP_TO) -> None:
         """path: of the index file; used only above `exact_up_to` vectors."""
         self._vectors = vectors
-        self._annoy: AnnoyIndex | None = None
+        self._file: Neighbours | None = None
         if path is not None and len(vectors) > exact_up_to:
-            self._annoy = AnnoyIndex(vectors.shape[1], "angular")
-            self._annoy.load(str(path))
+            self._file = _ANNOY.open(path, vectors.shape[1])
 
     def __len__(self) -> int:
         return len(self._vectors)
@@ -61,7 +60,7 @@ class VectorIndex:
 
         Annoy only proposes candidates; cosines are exact float32 products either way.
         """
-        if self._annoy is None:
+        if self._file is None:
             cosine = rows @ self._vectors.T
             best = np.argmax(cosine, axis=1)
             return cosine[np.arange(len(rows)), best], best.astype(np.int64)
@@ -69,8 +68,8 @@ class VectorIndex:
         return np.einsum("nd,nd->n", rows, self._vectors[best]).astype(np.float32), best
 
     def _best(self, row: NDArray[np.float32]) -> int:
-        assert self._annoy is not None
-        candidates = np.array(self._annoy.get_nns_by_vector(row, CANDIDATES, SEARCH_K), np.int64)
+        assert self._file is not None
+        candidates = self._file.candidates(row, CANDIDATES, SEARCH_K)
         return int(candidates[np.argmax(self._vectors[candidates] @ row)])
 
 
@@ -85,16 +84,11 @@ def open_index(path: Path, vectors: Vectors, embedding_version: str) -> VectorIn
 
 def build(path: Path, vectors: Vectors, embedding_version: str) -> None:
     """Write the index file and its sidecar, each whole or not at all. StorageFull when there is no room."""
-    index = AnnoyIndex(vectors.shape[1], "angular")
-    index.set_seed(_SEED)
-    for i, vector in enumerate(vectors):
-        index.add_item(i, vector)
-    index.build(TREES, 1)  # one job: the same vectors give the same file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".{os.getpid()}.part")
-        index.save(str(part))
-        sidecar = Sidecar(len(vectors), vectors.shape[1], "angular", embedding_version, TREES, _sha256(part))
+        _ANNOY.build([vectors], vectors.shape[1], part, TREES)
+        sidecar = Sidecar(len(vectors), vectors.shape[1], METRIC, embedding_version, TREES, _sha256(part))
         _replace(part, path)
         part.write_text(json.dumps(asdict(sidecar)))
         _replace(part, _sidecar_path(path))
@@ -113,7 +107,7 @@ def check(path: Path, count: int, dim: int, embedding_version: str) -> str:
         said = Sidecar(**json.loads(_sidecar_path(path).read_text()))
     except (OSError, ValueError, TypeError):
         return "without a readable sidecar"
-    if (said.count, said.dim, said.metric) != (count, dim, "angular"):
+    if (said.count, said.dim, said.metric) != (count, dim, METRIC):
         return "of other vectors"
     if said.embedding_version != embedding_version:
         return "of another embedding version"
