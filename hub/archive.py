@@ -73,6 +73,16 @@ class Filter:
     labels: tuple[str, ...] = ()
     kind: ElementKind | None = None
 
+    def covers(self, element: Element) -> bool:
+        """Whether it leaves an element in."""
+        return (
+            (self.since is None or element.taken_at >= self.since)
+            and (self.until is None or element.taken_at < self.until)
+            and (not self.cameras or element.camera in self.cameras)
+            and (not self.labels or element.label in self.labels)
+            and (self.kind is None or element.kind is self.kind)
+        )
+
 
 ANY = Filter()
 
@@ -251,6 +261,9 @@ class Archive(Protocol):
     def forget_frames(self, before: float, *, limit: int) -> int:
         """Delete up to `limit` of the oldest frames that a camera showed before a time of which no picture is kept,
         that no campaign selected, and that have no element any more; returns how many."""
+
+    def forget_scanned(self, *, limit: int) -> int:
+        """The same of frames that were scanned, whenever they were taken."""
 
     def usage(self) -> Usage: ...
 

@@ -1,8 +1,9 @@
 """Approximate nearest neighbours: the NEIGHBOURS table. The only module that knows Annoy and usearch.
 
 A kind makes a file of unit vectors and opens it memory-mapped, so that threads and processes share its pages. Neither
-library notices a file that is truncated, or of other vectors: whoever opens one must have checked it (`hub.corpus.segments`,
-`hub.index`). They only propose candidates, by row number; cosines are computed from the vectors themselves.
+library notices a file that is truncated, or of other vectors: whoever opens one must have checked it
+(`hub.corpus.segments`, `hub.index`). They only propose candidates, by row number; cosines are computed from the vectors
+themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

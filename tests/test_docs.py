@@ -67,3 +67,8 @@ OURS = ("camera_node", "hub", "shared", "tests", "deploy")
 def test_links_between_the_readmes_lead_somewhere(path):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
         assert (path.parent / target).exists(), target
+
+
+def test_the_example_of_the_client_is_the_one_that_is_run():
+    example = (HERE / "tests" / "readme_client.py").read_text().split('"""', 2)[2].strip()
+    assert f"```python\n{example}\n```" in README

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from hub import reembed, switch
-from hub.archive import EmbeddingUse, Filter
+from hub import reembed, removal, switch
+from hub.archive import ANY, EmbeddingUse
 from hub.cli.context import Context, json_option, pass_context
+from hub.cli.filter_options import filter_of, filter_options
 from hub.cli.output import print_facts, print_json, print_rows, say, when
-from hub.exchange import export_coco, export_fiftyone, export_file, import_file
-from hub.types import ElementKind
 from shared.errors import InvalidInput
 
 _EVERY_S = 10.0
@@ -31,7 +29,7 @@ def index() -> None:
 
 
 @contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, a line now and then elsewhere. Gives a function of (done, in all)."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -56,21 +54,22 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 90 else f"{minutes} min" if minutes < 90 else f"{minutes / 60:.1f} h"
 
 
-def _embedding_option(command: Any) -> Any:
+def embedding_option(command: Any) -> Any:
+    """--embedding-version."""
     return click.option(
         "--embedding-version", metavar="UUID", help="Of this embedding version, not of the embedder in use."
     )(command)
 
 
 @index.command("build")
-@_embedding_option
+@embedding_option
 @click.option("--force", is_flag=True, help="Build it all anew.")
 @json_option
 @pass_context
 def build(ctx: Context, embedding_version: str | None, force: bool, as_json: bool) -> None:
     """Index what is not indexed yet. A running hub goes on meanwhile, and takes the new index up."""
     corpus = ctx.hub.corpus(embedding_version)
-    with _bar("Indexing") as show:
+    with bar("Indexing") as show:
         built = corpus.build(progress=show, force=force)
     segments = corpus.stats().segments
     if as_json:
@@ -86,7 +85,7 @@ def build(ctx: Context, embedding_version: str | None, force: bool, as_json: boo
 
 
 @index.command("stats")
-@_embedding_option
+@embedding_option
 @json_option
 @pass_context
 def stats(ctx: Context, embedding_version: str | None, as_json: bool) -> None:
@@ -172,10 +171,10 @@ def migrate(
         )
 
     def build() -> None:
-        with _bar("Indexing") as show:
+        with bar("Indexing") as show:
             hub.corpus(embedder.version).build(progress=show)
 
-    with _bar(f"Embedding by {embedder.name}") as show:
+    with bar(f"Embedding by {embedder.name}") as show:
         done = switch.migrate(
             hub.store,
             hub.blobs,
@@ -223,111 +222,23 @@ def _estimate(hub: Any, embedder: Any, task: switch.Task) -> str:
     return f"about {_duration(each_s * waiting / max(1, hub.workers))}" if tried else "nothing to embed"
 
 
-# ── files ────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@index.command("import")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--embedding-version", metavar="UUID", default="", help="What made the vectors, or: current.")
-@click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help="A column under another name.")
-@click.option("--new-ids", is_flag=True, help="Do not take up ids; they are kept as metadata.")
-@json_option
+@index.command("remove")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@embedding_option
+@filter_options
 @pass_context
-def import_(
-    ctx: Context, file: Path, embedding_version: str, columns: tuple[str, ...], new_ids: bool, as_json: bool
-) -> None:
-    """Store the embeddings of a .parquet, .h5 or .hdf5 file: ours, Robotoff-ANN's, or any with a column of vectors."""
-    if embedding_version == "current":
-        embedding_version = ctx.hub.embedder().version
-    with _bar(f"Importing {file.name}") as show:
-        done = import_file(
-            ctx.hub.store.archive,
-            file,
-            embedding_version=embedding_version,
-            columns=_columns(columns),
-            new_ids=new_ids,
-            now=time.time(),
-            progress=show,
+def remove(ctx: Context, /, embedding_version: str | None, yes: bool, **given: Any) -> None:
+    """Delete elements for good: those of a camera, a scan, a time. Samples and files on the disk stay.
+
+    What cameras show goes by itself after HUB_RETENTION_DAYS; what was scanned or imported stays until this is said.
+    """
+    where = filter_of(given)
+    if where == ANY:
+        raise InvalidInput(
+            "which elements?", hint="Name a camera, a time, a label or a kind; see: hub index remove --help"
         )
-    facts = {"embedding_version": done.embedding_version, "read": done.read, "new": done.added, "known": done.known}
-    print_facts(facts, as_json=as_json)
-
-
-def _columns(given: tuple[str, ...]) -> dict[str, str]:
-    columns = {}
-    for each in given:
-        ours, equals, theirs = each.partition("=")
-        if not (ours and equals and theirs):
-            raise InvalidInput(f"{each!r} names no column", hint="Write --column embedding=clip_vector.")
-        columns[ours] = theirs
-    return columns
-
-
-def _filter_options(command: Any) -> Any:
-    for option in reversed(
-        (
-            click.option("--since", metavar="TIME", help="Taken at or after: 2026-05-01, or 2026-05-01T12:00 (UTC)."),
-            click.option("--until", metavar="TIME", help="Taken before."),
-            click.option("--camera", "cameras", multiple=True, help="Of this camera; may be given again."),
-            click.option("--label", "labels", multiple=True, help="With this label; may be given again."),
-            click.option("--kind", type=click.Choice([each.value for each in ElementKind]), help="Frames or crops."),
-        )
-    ):
-        command = option(command)
-    return command
-
-
-def _filter(given: dict[str, Any]) -> Filter:
-    kind = given["kind"]
-    return Filter(
-        _time(given["since"]),
-        _time(given["until"]),
-        tuple(given["cameras"]),
-        tuple(given["labels"]),
-        None if kind is None else ElementKind(kind),
-    )
-
-
-def _time(said: str | None) -> float | None:
-    if said is None:
-        return None
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        raise InvalidInput(f"{said!r} is no time", hint="Write 2026-05-01, or 2026-05-01T12:00 (UTC).") from None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
-
-
-@index.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
-@click.option("--format", "fmt", type=click.Choice(["fiftyone", "coco"]), help="A folder with the pictures, instead.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder.")
-@click.option("--half", is_flag=True, help="Vectors as float16.")
-@_embedding_option
-@_filter_options
-@json_option
-@pass_context
-def export(
-    ctx: Context,
-    /,
-    file: Path | None,
-    fmt: str | None,
-    out: Path | None,
-    half: bool,
-    embedding_version: str | None,
-    as_json: bool,
-    **given: Any,
-) -> None:
-    """Write embeddings to a .parquet, .h5 or .hdf5 file, or pictures and detections to a folder."""
-    if (file is None) == (fmt is None) or (fmt is None) != (out is None):
-        raise InvalidInput("where to?", hint="Give a FILE.parquet or FILE.h5, or --format fiftyone --out DIR.")
-    hub, where = ctx.hub, _filter(given)
-    archive, version = hub.store.archive, embedding_version or hub.embedder().version
-    with _bar("Exporting") as show:
-        if out is not None:
-            write = export_fiftyone if fmt == "fiftyone" else export_coco
-            done = write(archive, hub.pictures, version, out, where, progress=show)
-            print_facts({"pictures": done.pictures, "not_kept": done.missing, "folder": str(out)}, as_json=as_json)
-        elif file is not None:
-            written = export_file(archive, version, file, where, half=half, progress=show)
-            print_facts({"elements": written, "file": str(file)}, as_json=as_json)
+    archive, version = ctx.hub.store.archive, embedding_version or ctx.hub.embedder().version
+    n = removal.count(archive, version, where)
+    if n and not yes:
+        click.confirm(f"Delete {n:,} elements for good?", abort=True, err=True)
+    click.echo(f"Deleted {sum(removal.remove(archive, version, where)) if n else 0:,} elements.")

@@ -16,6 +16,7 @@ from hub.cli import (
     doctor,
     drift,
     index,
+    index_files,
     models,
     replay,
     roboflow,
@@ -68,6 +69,8 @@ for command in (
 ):
     cli.add_command(command)
 campaigns.campaigns.add_command(replay.run)
+index.index.add_command(index_files.import_)
+index.index.add_command(index_files.export)
 
 
 def main() -> None:

@@ -51,7 +51,8 @@ class Facts:
     """The sidecar. The segment holds what was stored of the ids in (after, last] when it was written.
 
     asked: the kind of neighbours that was wanted; kind: what it has, "exact" for none. size, dims, depth, effort,
-    recall, near: as `hub.corpus.tuning.Tuned`. cameras, labels: what the codes stand for. files: name → (bytes, SHA-256).
+    recall, near: as `hub.corpus.tuning.Tuned`. cameras, labels: what the codes stand for. files: name →
+    (bytes, SHA-256).
     """
 
     embedding_version: str

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from hub.archive import ANY, Archive, Element, EmbeddingUse, Filter, SeenFrame, Stored
+from hub.archive import ANY, Archive, EmbeddingUse, Filter, SeenFrame, Stored
 from shared.errors import NotFound
 
 AT_ONCE = 2000
@@ -22,17 +22,6 @@ class Item:
     source: str = ""
 
 
-def covers(where: Filter, element: Element) -> bool:
-    """Whether a filter leaves an element in."""
-    return (
-        (where.since is None or element.taken_at >= where.since)
-        and (where.until is None or element.taken_at < where.until)
-        and (not where.cameras or element.camera in where.cameras)
-        and (not where.labels or element.label in where.labels)
-        and (where.kind is None or element.kind is where.kind)
-    )
-
-
 def walk(
     archive: Archive, embedding_version: str, where: Filter = ANY, *, progress: Progress | None = None
 ) -> Iterator[list[Item]]:
@@ -41,7 +30,7 @@ def walk(
     ids = _ids(archive, embedding_version)
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
-        found = [each for each in archive.stored(some) if covers(where, each.element)]
+        found = [each for each in archive.stored(some) if where.covers(each.element)]
         frames = archive.frames(list({each.element.frame_id for each in found}))
         if found:
             yield [_item(each, frames) for each in found]

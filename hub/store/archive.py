@@ -117,6 +117,10 @@ class SqlArchive:
         with self._database.writing() as connection:
             return frames.forget(connection, before, limit)
 
+    def forget_scanned(self, *, limit: int) -> int:
+        with self._database.writing() as connection:
+            return frames.forget_scanned(connection, limit)
+
     def usage(self) -> Usage:
         with self._database.reading() as connection:
             return frames.usage(connection)

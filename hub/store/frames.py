@@ -205,6 +205,14 @@ def expired(connection: sa.Connection, before: float, limit: int) -> list[SeenFr
     )
 
 
+def forget_scanned(connection: sa.Connection, limit: int) -> int:
+    """Of files, of which nothing is left."""
+    c = frames.c
+    embedded = sa.select(elements.c.id).where(elements.c.frame_id == c.id).exists()
+    empty = sa.select(c.id).where(c.source != "", c.picture_bytes == 0, c.thumbnail_bytes == 0, ~_selected, ~embedded)
+    return connection.execute(frames.delete().where(c.id.in_(empty.limit(limit)))).rowcount
+
+
 def forget(connection: sa.Connection, before: float, limit: int) -> int:
     """Of which nothing is kept."""
     c = frames.c

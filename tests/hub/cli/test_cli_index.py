@@ -143,3 +143,14 @@ def test_a_migration_may_drop_what_was_and_warns_of_a_variable_that_goes_before(
     said = hub("index", "migrate", "--to", TINY, "--drop-old", "--yes")
     assert "Deleted 6 elements" in said
     assert "HUB_EMBEDDER still says built-in" in said
+
+
+def test_what_is_named_is_removed_for_good_and_nothing_is_without_a_name(hub):
+    before = hub("index", "stats", "--json")
+    assert "which elements" in hub("index", "remove", "--yes", code=2)
+    assert "Deleted 0" in hub("index", "remove", "--camera", "nobody", "--yes")
+    assert hub("index", "stats", "--json") == before
+    said = hub("index", "remove", "--since", "1d", "--until", "1h", "--yes")
+    assert said.startswith("Deleted")
+    hub("index", "remove", "--since", "1970-01-01", "--yes")
+    assert hub("index", "stats", "--json")["elements"] == 0
