@@ -136,7 +136,7 @@ class Hub:
     def _build_index(self) -> None:
         """Behind a look that loads no model: nothing is to be built before something was embedded."""
         if self.store.archive.embedding_versions():
-            build_if_worth_it(lambda: self.corpus().stats().delta, self.settings.data_dir)
+            build_if_worth_it(lambda: self.corpus().stats().waiting, self.settings.data_dir)
 
     def _collect_again(self) -> None:
         """What could not be done at the start, such as embedding a prompt by a server that was not up."""

@@ -17,9 +17,11 @@ from hub.cli.campaign_options import budget_of, scope_of, seed_options, setting_
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_facts, print_json, print_rows, say, when
 from hub.deliveries import FateCount
+from hub.element_seeds import as_seeds
 from hub.outcomes import overall, yields
 from hub.protocols import Trigger
 from hub.scope import format_hours, format_weekdays
+from hub.search import sources
 from hub.seeds import Pictures, picture_seeds, read_pictures, text_seeds
 from hub.sinks import SINKS, check_destination
 from hub.standing import standing
@@ -124,16 +126,42 @@ def _embed_seeds(
 @campaigns.command("seed")
 @click.argument("name")
 @seed_options
+@click.option("--found", "keys", multiple=True, type=int, metavar="KEY", help="A result of hub search, by its key.")
 @pass_context
-def seed(ctx: Context, name: str, pictures: tuple[Path, ...], texts: tuple[str, ...], unlike: tuple[Path, ...]) -> None:
+def seed(
+    ctx: Context,
+    name: str,
+    pictures: tuple[Path, ...],
+    texts: tuple[str, ...],
+    unlike: tuple[Path, ...],
+    keys: tuple[int, ...],
+) -> None:
     """Add examples. They count from the next commit on."""
     campaign = ctx.hub.store.campaign(name)
     if not campaign.trigger.wants_seeds:
         raise InvalidInput(f"a {campaign.trigger.name} campaign has no use for seeds")
-    if not pictures and not texts and not unlike:
-        raise InvalidInput("nothing to add", hint="Give --seed-images PATH, --text PROMPT or --not-like PATH.")
-    added = ctx.hub.store.add_seeds(name, _embed_seeds(ctx, pictures, texts, unlike, campaign.trigger))
+    if not pictures and not texts and not unlike and not keys:
+        raise InvalidInput(
+            "nothing to add", hint="Give --seed-images PATH, --text PROMPT, --found KEY or --not-like PATH."
+        )
+    seeds = [*_found(ctx, keys), *_embed_seeds(ctx, pictures, texts, unlike, campaign.trigger)]
+    added = ctx.hub.store.add_seeds(name, seeds)
     click.echo(f"{_many(added, 'new seed')}. It counts after: hub campaigns commit {name!r}")
+
+
+def _found(ctx: Context, keys: Sequence[int]) -> list[Seed]:
+    """Elements that a search found."""
+    if not keys:
+        return []
+    of = sources(ctx.hub)
+    stored = {each.element.key: each for each in ctx.hub.store.archive.by_key(keys, of.embedding_version)}
+    for key in keys:
+        if key not in stored:
+            raise NotFound("element", str(key), hint="Keys come with each result of hub search.")
+    made = as_seeds([(each.element, each.vector) for each in stored.values()], of)
+    for note in made.notes:
+        say(f"note: {note}")
+    return list(made.seeds)
 
 
 @campaigns.command("list")

@@ -25,7 +25,7 @@ from hub.corpus.delta import Delta, DeltaPart
 from hub.corpus.exact import Found
 from hub.corpus.manifest import Manifest
 from hub.corpus.parts import IndexedPart
-from hub.corpus.segments import Damaged, open_segment
+from hub.corpus.segments import EXACT, EXACT_UP_TO, Damaged, open_segment
 from hub.neighbours import neighbour_kind
 from hub.types import Vectors
 from shared.errors import InvalidInput, StorageFull
@@ -71,6 +71,12 @@ class IndexStats:
     kind: str
     bytes: int
     segments: tuple[SegmentStats, ...] = ()
+
+    @property
+    def waiting(self) -> int:
+        """Elements that a build would put under an index: those in memory, and those a search wrote down without."""
+        plain = (each for each in self.segments if each.asked == EXACT and each.elements > EXACT_UP_TO)
+        return self.delta + sum(each.elements for each in plain)
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,14 @@ def test_results_become_seeds_of_a_campaign_which_is_run_over_what_was_seen(hub,
     assert json.loads(hub("run", "owls", "--json").stdout)["taken"] == 0
 
 
+def test_results_become_seeds_by_their_keys(hub, seen):
+    hub("campaigns", "create", "owls", "--seed-images", seen[0])
+    best = json.loads(hub("search", seen[1], "--json").stdout)["results"][0]
+    assert "1 new seed." in hub("campaigns", "seed", "owls", "--found", best["key"]).stdout
+    assert "0 new seeds." in hub("campaigns", "seed", "owls", "--found", best["key"]).stdout
+    assert "no element named '999'" in hub("campaigns", "seed", "owls", "--found", "999", code=2).stderr
+
+
 def test_a_run_over_nothing_says_so(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HUB_DATA_DIR", str(tmp_path / "empty"))
     assert "nothing was seen" in hub("run", "owls", code=2).stderr
