@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from hub.footage.files import Found, LocalFile, Unreadable, path_of, read_picture, taken_at
-from hub.footage.video import QUALITY, film_facts, sample
+from hub.footage.video import LOOK_S, QUALITY, film_facts, sample
 from hub.types import Frame
 from shared.errors import ImageError, NotFound
 
@@ -22,9 +22,9 @@ _AHEAD_BYTES = 256 * 2**20
 """Files that are read before they are asked for, and what they may weigh together."""
 
 _FILMS_AHEAD = 2
-_STILLS_AHEAD = 8
+_STILLS_AHEAD = 16
 _PIECE = 2**22
-_LOOK_S = 0.2
+_WAIT_S = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +163,7 @@ def _film_id(film: Path | bytes, every_s: float) -> str:
         with film.open("rb") as file:
             while piece := file.read(_PIECE):
                 digest.update(piece)
-    digest.update(f"every {every_s:g} s, quality {QUALITY}".encode())
+    digest.update(f"every {every_s:g} s, looked at every {LOOK_S:g} s, quality {QUALITY}".encode())
     return digest.hexdigest()
 
 
@@ -205,7 +205,7 @@ class Ahead(Generic[T]):
     def _put(self, item: tuple[T | None, BaseException | None]) -> bool:
         while not self._closed.is_set():
             try:
-                self._queue.put(item, timeout=_LOOK_S)
+                self._queue.put(item, timeout=_WAIT_S)
                 return True
             except queue.Full:
                 continue

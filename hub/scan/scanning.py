@@ -8,26 +8,24 @@ neither on the names of files nor on how often a scan was stopped and begun agai
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from hub.appraise import Appraiser, adjusted, goes_by_time
-from hub.archive import ScannedFile, SeenFrame
-from hub.budget import ledger_of, remembered
-from hub.campaigns import LEAST_CONFIDENCE
-from hub.footage.files import Unreadable, parse_source, walk
-from hub.footage.reading import FilmEnd, Item, KnownFilm, Picture, Reading, footage
-from hub.pipeline import MAX_CROPS, Memory, confident, needs_of
+from hub.archive import ScannedFile
+from hub.footage.files import Unreadable, walk
+from hub.footage.reading import FilmEnd, Reading, footage
+from hub.pipeline import Memory
 from hub.protocols import Target
 from hub.scan.frame_order import FrameOrder
-from hub.scan.side_by_side import Looked, Seen, Sight, look
+from hub.scan.known import Known
+from hub.scan.side_by_side import Looked, Seen, look
+from hub.scan.sight import sight_for
+from hub.scan.taking import Taking, taken_elsewhere
 from hub.scan.values import Best, Models, Places, Progress, Rules, Scanned
-from hub.types import Batch, Counts, Detections, Frame, Needs, Observation, Sample
-from shared.errors import InvalidInput, NotFound
+from hub.types import Sample
 
 WRITTEN = 64
 """Frames stored in one transaction …"""
@@ -38,13 +36,7 @@ WRITE_S = 2.0
 PAGE = 500
 """Frames judged together in the end."""
 
-CROP_CONFIDENCE = 0.25
-"""Least confidence of a detection to be embedded where no campaign says."""
-
 _READERS = 4
-_ASKED = 64
-_ASKED_BYTES = 64 * 2**20
-"""Frames that the store is asked about at once, and what their files may weigh."""
 
 
 def scan(
@@ -66,17 +58,6 @@ def scan(
     return _Scan(targets, of, models, rules, stop or threading.Event(), progress, clock).run(paths)
 
 
-def needs_for(targets: Sequence[Target], rules: Rules) -> Needs:
-    """What is computed of each frame: its vector always, so that it can be found, and what campaigns need.
-
-    All that the detector finds is stored, however unsure, since a later campaign may ask for it.
-    """
-    needs = needs_of([target.version for target in targets]) | Needs(frame_vector=True)
-    if rules.crops:
-        needs |= Needs(True, True, True, crop_confidence=CROP_CONFIDENCE)
-    return replace(needs, confidence=min(needs.confidence, LEAST_CONFIDENCE))
-
-
 class _Scan:
     def __init__(
         self,
@@ -89,7 +70,9 @@ class _Scan:
         clock: Callable[[], float],
     ) -> None:
         self._of, self._rules, self._stop, self._tell, self._clock = of, rules, stop, progress, clock
-        self._sight = _sight(targets, models, rules)
+        self._sight = sight_for(targets, models, rules)
+        self._known = Known(of.store.archive, self._sight)
+        self._taking = Taking(of, dry=rules.dry)
         self._version = self._sight.embedder.version
         self._targets = [adjusted(target, rules.threshold) for target in targets]
         late = [each for each in self._targets if goes_by_time(each.version, best=rules.best is not None)]
@@ -125,8 +108,8 @@ class _Scan:
     def _look_at_all(self, paths: Sequence[str | Path]) -> None:
         reading = Reading(self._rules.every_s, self._rules.camera)
         with ThreadPoolExecutor(_READERS, "read") as readers:
-            items = footage(walk(paths), readers, reading, self._film)
-            asked = self._recalled(items)
+            items = footage(walk(paths), readers, reading, self._known.film)
+            asked = self._known.recalled(items)
             looked = look(asked, self._sight)
             try:
                 for each in looked:
@@ -138,68 +121,6 @@ class _Scan:
                 asked.close()
                 items.close()
             self._write()
-
-    def _film(self, film_id: str) -> Sequence[str] | None:
-        """The frames of a film that was scanned before, if all of them are known well enough."""
-        archive = self._of.store.archive
-        film = archive.scanned([film_id]).get(film_id)
-        if film is None:
-            return None
-        for some in _pieces(film.frames, PAGE):
-            known = archive.recall(some, self._version)
-            if not all(frame in known and self._is_enough(known[frame]) for frame in some):
-                return None
-        return film.frames
-
-    def _recalled(self, items: Iterable[Item]) -> Generator[Picture | Looked, None, None]:
-        """What is known of frames in place of their pictures."""
-        waiting: list[Picture | FilmEnd | Unreadable] = []
-        weight = 0
-        for item in items:
-            if isinstance(item, KnownFilm):
-                yield from self._asked(waiting)
-                yield from self._of_film(item)
-                waiting, weight = [], 0
-                continue
-            waiting.append(item)
-            weight += len(item.frame.jpeg) if isinstance(item, Picture) else 0
-            if len(waiting) >= _ASKED or weight >= _ASKED_BYTES:
-                yield from self._asked(waiting)
-                waiting, weight = [], 0
-        yield from self._asked(waiting)
-
-    def _asked(self, some: Sequence[Picture | FilmEnd | Unreadable]) -> Iterator[Picture | Looked]:
-        ids = [each.frame.id for each in some if isinstance(each, Picture)]
-        known = self._of.store.archive.recall(ids, self._version)
-        known = {frame_id: seen for frame_id, seen in known.items() if self._is_enough(seen)}
-        places = self._of.store.archive.frames(list(known))
-        for each in some:
-            if isinstance(each, Picture) and each.frame.id in known:
-                seen = known[each.frame.id]
-                # Its time and camera stay as they were; its bytes are at hand.
-                frame = replace(seen.frame, jpeg=each.frame.jpeg)
-                moved = not _is_there(places[each.frame.id].source)
-                yield Seen(replace(seen, frame=frame), each.source, each.size, is_new=False, is_moved=moved)
-            else:
-                yield each
-
-    def _of_film(self, film: KnownFilm) -> Iterator[Looked]:
-        archive = self._of.store.archive
-        for some in _pieces(film.frames, PAGE):
-            known, places = archive.recall(some, self._version), archive.frames(some)
-            for frame_id in (each for each in some if each in known):
-                before = places[frame_id].source
-                source = f"{film.source}#{before.rpartition('#')[2]}"
-                yield Seen(known[frame_id], source, is_new=False, is_moved=not _is_there(before))
-        yield FilmEnd("", film.source, (), film.size)
-
-    def _is_enough(self, seen: Observation) -> bool:
-        """Whether a frame need not be looked at again."""
-        needs, detector = self._sight.needs, self._sight.detector
-        if needs.detections and detector is not None and seen.detector != f"{detector.name} {detector.version}"[:200]:
-            return False
-        crops = len(confident(seen.detections, needs.crop_confidence)) if needs.crop_vectors else 0
-        return len(seen.vectors) >= 1 + min(crops, MAX_CROPS)
 
     # ── storing ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -240,48 +161,15 @@ class _Scan:
         self._batch, self._ends, self._written_at = [], [], time.monotonic()
 
     def _take(self, batch: Sequence[Seen], which: str, taken: Sequence[Sample]) -> None:
-        """Pictures first, then the rows that name them."""
-        new = [_bare(each.observation) for each in batch if each.is_new]
-        frames = [_place(each) for each in batch if each.is_new or each.is_moved]
-        samples: list[Sample] = []
-        counts: list[Counts] = []
-        marks: list[Observation] = []
-        if not self._rules.dry:
-            pictures = {each.observation.frame.id: each.observation.frame.jpeg for each in batch}
-            fresh = {each.frame.id for each in new}
-            samples = [each for each in taken if self._keep(each, pictures, each.frame_id in fresh)]
-            seen = [each.observation for each in batch]
-            marks = [_mark(each.observation) for each in batch if not each.is_new]
-            counts = self._judges[which].counts(seen, samples)
-        if new or frames or samples or counts:
-            written = self._of.store.write(Batch([*new, *marks], samples, counts=counts, frames=frames))
-            self._progress = replace(self._progress, samples=self._progress.samples + len(written))
-
-    def _keep(self, sample: Sample, pictures: dict[str, bytes], is_fresh: bool) -> bool:
-        """Whether a sample is to be written: its picture is stored now, and it is none that was taken before."""
-        if not is_fresh and self._is_stored(sample):
-            return False
-        try:
-            data = pictures.get(sample.frame_id) or self._of.pictures.picture(sample.frame_id)
-        except NotFound as error:
-            self._unreadable.append(Unreadable(f"frame {sample.frame_id}", f"taken, but {error.told}"))
-            return False
-        self._of.blobs.put(sample.frame_id, data)
-        return True
-
-    def _is_stored(self, sample: Sample) -> bool:
-        try:
-            self._of.store.sample(sample.id)
-        except NotFound:
-            return False
-        return True
+        new = self._taking.take(batch, self._judges[which], taken)
+        self._progress = replace(self._progress, samples=self._progress.samples + new)
 
     # ── what can only be judged in the end ───────────────────────────────────────────────────────────
 
     def _settle(self) -> None:
         if not self._late:
             return
-        judge = self._judges["late"] = self._appraiser(self._late, self._elsewhere())
+        judge = self._judges["late"] = self._appraiser(self._late, self._memory())
         before = self._stop.is_set()
         for page in self._order.pages(PAGE):
             known = self._of.store.archive.recall(page, self._version)
@@ -293,18 +181,8 @@ class _Scan:
                 return
         self._take([], "late", judge.finish())
 
-    def _elsewhere(self) -> Memory:
-        """What campaigns took, but for frames of this scan: these are judged again, with the same result."""
-        if self._rules.best is not None:
-            return Memory()
-        ledgers = {}
-        for version in (target.version for target in self._late):
-            most = max(remembered(version.budget), version.budget.stop_after or 0)
-            taken = self._of.store.taken_by(version.campaign_id, limit=most)
-            others = [each for each in reversed(taken) if each.frame_id not in self._order]
-            count = self._of.store.collected(version.campaign_id) - (len(taken) - len(others))
-            ledgers[version.campaign_id] = ledger_of(others, version.budget, taken=count)
-        return Memory(ledgers)
+    def _memory(self) -> Memory:
+        return Memory() if self._rules.best is not None else taken_elsewhere(self._of.store, self._late, self._order)
 
     def _appraiser(self, targets: Sequence[Target], memory: Memory) -> Appraiser:
         return Appraiser(targets, clock=self._clock, best=self._rules.best, memory=memory, top=self._rules.top)
@@ -318,7 +196,7 @@ class _Scan:
             self._progress,
             tuple(said[name] for name in names.values() if name in said),
             self._progress.samples,
-            tuple(self._unreadable),
+            (*self._unreadable, *self._taking.missing),
             stopped,
             tuple(unsettled),
             {
@@ -326,47 +204,3 @@ class _Scan:
                 for campaign, best in top.items()
             },
         )
-
-
-def _sight(targets: Sequence[Target], models: Models, rules: Rules) -> Sight:
-    needs = needs_for(targets, rules)
-    embedder = models.embedder()
-    for version in (target.version for target in targets):
-        if version.embedding_version not in (None, embedder.version):
-            raise InvalidInput(
-                f"the seeds of {version.campaign!r} were embedded by another model than {embedder.name}",
-                hint=f"Embed them anew: hub campaigns commit {version.campaign!r} --re-embed",
-            )
-    return Sight(needs, models.detector() if needs.detections else None, embedder, models.batch, models.workers)
-
-
-def _place(seen: Seen) -> SeenFrame:
-    frame = seen.observation.frame
-    return SeenFrame(frame.id, frame.camera, frame.taken_at, seen.observation.size_wh, seen.source)
-
-
-def _bare(seen: Observation) -> Observation:
-    """Without the picture's bytes."""
-    return replace(seen, frame=_id_only(seen.frame))
-
-
-def _mark(seen: Observation) -> Observation:
-    """That a frame was judged, without what is stored of it already."""
-    return Observation(_id_only(seen.frame), seen.size_wh, Detections.empty(), np.zeros((0, 0), np.float32))
-
-
-def _id_only(frame: Frame) -> Frame:
-    return Frame(frame.camera, frame.seq, frame.taken_at, b"", digest=frame.id)
-
-
-def _is_there(source: str) -> bool:
-    try:
-        parse_source(source)
-    except NotFound:
-        return False
-    return True
-
-
-def _pieces(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hub.footage.files import Unreadable
 from hub.footage.reading import FilmEnd, Picture
 from hub.pipeline import Decoded, perceive
-from hub.protocols import Detector, Embedder
-from hub.types import Image, Needs, Observation
+from hub.scan.sight import Sight
+from hub.types import Image, Observation
 from hub.vision import decode
 from shared.errors import ImageError
 from shared.image import image_facts
@@ -18,17 +18,6 @@ _MOST_BYTES = 2**30
 """Of pixels that are decoded and not looked at yet."""
 
 _MOST_ITEMS = 256
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What is looked for in frames, with what. batch: frames together. workers: batches side by side."""
-
-    needs: Needs
-    detector: Detector | None
-    embedder: Embedder
-    batch: int = 1
-    workers: int = 1
 
 
 @dataclass(frozen=True, eq=False)
