@@ -1,5 +1,6 @@
 """A committed version, ready to be asked how well elements fit its seeds."""
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,31 @@ SAME = 1.0 - 1e-5
 
 LOOK_FROM = 0.25
 """Below this score nothing is compared with each seed to see whether it is the same."""
+
+
+FEW_SEEDS = 2_000
+"""With so many at most, the nearest seed of many rows is looked for together."""
+
+FEW_ROWS = 8
+"""So many rows are explained one by one: usually no more are asked for, and the others need no look."""
+
+Near = tuple[str, float]
+"""A seed's id and the cosine to it."""
+
+
+class _Explained:
+    """The nearest seed of a row, when it is asked for; of all rows together, once many are."""
+
+    def __init__(self, rows: Vectors, nearest: Callable[[Vectors], list[Near]], *, at_once: bool) -> None:
+        self._rows, self._nearest, self._at_once = rows, nearest, at_once
+        self._asked = 0
+        self._known: list[Near] | None = None
+
+    def __call__(self, i: int) -> Near:
+        self._asked += 1
+        if self._known is None and self._at_once and self._asked > FEW_ROWS:
+            self._known = self._nearest(self._rows)
+        return self._known[i] if self._known is not None else self._nearest(self._rows[i : i + 1])[0]
 
 
 class SeedTarget:
@@ -45,27 +71,30 @@ class SeedTarget:
         if self._pictures is not None and len(likely):
             cosine, _ = self._pictures.nearest(rows[likely])
             value[likely[cosine >= SAME]] = 1.0
-        return Matches(value, lambda i: self._nearest(rows[i : i + 1]))
+        return Matches(value, _Explained(rows, self.nearest, at_once=len(self.version.seeds) <= FEW_SEEDS))
 
-    def _nearest(self, row: Vectors) -> tuple[str, float]:
-        """The nearest picture or text, whichever is nearer on the scale of its kind."""
-        found: list[tuple[float, str, float]] = []
+    def nearest(self, rows: Vectors) -> list[Near]:
+        """Of each of rows, (n, d) unit, the nearest picture or text, whichever is nearer on the scale of its kind."""
+        found: list[tuple[NDArray[np.float32], list[Near]]] = []
         for kind, index, seeds in (
             ("image", self._pictures, self._of_pictures),
             ("text", self._texts, self._of_texts),
         ):
             if index is not None:
-                cosine, best = index.nearest(row)
-                found.append((self._on_scale(kind, cosine), seeds[int(best[0])].id, float(cosine[0])))
+                cosine, best = index.nearest(rows)
+                near = [(seeds[i].id, value) for i, value in zip(best.tolist(), cosine.tolist(), strict=True)]
+                found.append((self._on_scale(kind, cosine), near))
         if not found:
-            return "", 0.0
-        _, seed, value = max(found, key=lambda each: each[0])
-        return seed, value
+            return [("", 0.0)] * len(rows)
+        if len(found) == 1:
+            return found[0][1]
+        (pictures, of_pictures), (texts, of_texts) = found
+        return [t if nearer else p for p, t, nearer in zip(of_pictures, of_texts, texts > pictures, strict=True)]
 
-    def _on_scale(self, kind: str, cosine: NDArray[np.float32]) -> float:
+    def _on_scale(self, kind: str, cosine: NDArray[np.float32]) -> NDArray[np.float32]:
         facts = self.version.scorer.facts if self.version.scorer else {}
         typical = facts.get("calibrations", {}).get(kind)
-        return float(calibrated(cosine, Calibration(**typical))[0]) if typical else float(cosine[0])
+        return calibrated(cosine, Calibration(**typical)) if typical else cosine
 
     @cached_property
     def _of_pictures(self) -> list[Seed]:

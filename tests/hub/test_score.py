@@ -57,3 +57,19 @@ def test_only_a_seed_itself_scores_one():
 def test_a_vector_that_is_none_scores_zero(broken):
     target = SeedTarget(version(Similarity(), (seed([1, 0, 0], "a"),)), None)
     assert target.match(np.array([broken], np.float32)).value[0] == 0.0
+
+
+def test_rows_are_explained_the_same_one_by_one_and_all_together():
+    rng = np.random.default_rng(3)
+    seeds = tuple(
+        seed(rng.standard_normal(16), f"s{i}", SeedKind.TEXT if i % 2 else SeedKind.IMAGE) for i in range(20)
+    )
+    target = SeedTarget(version(Similarity(), seeds), None)
+    rows = unit(rng.standard_normal((30, 16)))
+    one_by_one = [target.match(rows[i : i + 1]).nearest(0) for i in range(30)]
+    together = target.match(rows).nearest
+    for i in range(30):
+        name, cosine = together(i)
+        assert name == one_by_one[i][0]
+        assert cosine == pytest.approx(one_by_one[i][1], abs=1e-6)
+    assert len({name for name, _ in one_by_one}) > 5
