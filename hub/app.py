@@ -78,10 +78,11 @@ class Hub:
 
     @property
     def store(self) -> Store:
-        """The database, migrated."""
-        if self._store is None:
-            self._store = open_store(self.settings.database)
-        return self._store
+        """The database, migrated; the same for whatever thread."""
+        with self._opening:
+            if self._store is None:
+                self._store = open_store(self.settings.database)
+            return self._store
 
     @cached_property
     def blobs(self) -> Blobs:

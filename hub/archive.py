@@ -122,11 +122,16 @@ class Newcomer:
     metadata: Mapping[str, object] = field(default_factory=dict)
 
 
+BROUGHT_IN = "import:"
+"""The source of a frame that came without its picture, in a file of elements. No camera showed it, so it stays."""
+
+
 @dataclass(frozen=True)
 class SeenFrame:
     """A frame that was looked at.
 
-    source: where its picture is when it is neither a camera's nor kept: a file, `archive.zip!member`, `film.mp4#12.3`.
+    source: where its picture is when it is neither a camera's nor kept: a file, `archive.zip!member`, `film.mp4#12.3`;
+    or BROUGHT_IN.
     picture_bytes, thumbnail_bytes: of what is kept of it in the ring of recent pictures; 0 for nothing.
     """
 
@@ -221,7 +226,8 @@ class Archive(Protocol):
 
     # frames
     def add_frames(self, frames: Sequence[SeenFrame], observations: Sequence[Observation] = ()) -> None:
-        """Store frames and what was seen in them: detections, and vectors as elements. What is known already stays."""
+        """Store frames and what was seen in them: detections, and vectors as elements. What is known already stays, but
+        for crops that show nothing of what another detector finds now."""
 
     def frames(self, ids: Sequence[str]) -> dict[str, SeenFrame]:
         """Those that are known, by id."""

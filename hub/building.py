@@ -38,12 +38,12 @@ def build_if_worth_it(waiting: Callable[[], int], data_dir: Path) -> bool:
         text=True,
         start_new_session=True,
     )
-    psutil.Process(process.pid).nice(NICE)
     assert process.stdin is not None
     assert process.stderr is not None
     give_up = threading.Timer(LONGEST_S, process.kill)
     give_up.start()
     try:
+        psutil.Process(process.pid).nice(NICE)
         words = process.stderr.read()[-300:]  # and not communicate, which would close the tether
         code = process.wait()
     finally:

@@ -73,6 +73,7 @@ def _pictured(samples: Sequence[Sample], blobs: Blobs) -> Iterator[Pictured]:
             np.zeros((0, 0), np.float32) if s.vector is None else s.vector[None],
             tuple(dict.fromkeys((s.campaign, s.status.value, *s.tags))),
             facts,
+            s.id,
         )
 
 

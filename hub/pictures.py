@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from hub.archive import Archive, Element, SeenFrame
+from hub.archive import BROUGHT_IN, Archive, Element, SeenFrame
 from hub.footage.files import parse_source, read_source
 from hub.protocols import Blobs
 from hub.recent import is_whole, thumbnail_of
@@ -142,7 +142,9 @@ def _gone(frame_id: str, known: Known) -> NotFound:
     frame = known.get(frame_id)
     if frame is None:
         return NotFound("frame", frame_id)
-    if frame.source:
+    if frame.source == BROUGHT_IN:
+        hint = "It was imported without its picture."
+    elif frame.source:
         hint = f"It was scanned from {frame.source}, which is gone or was changed."
     elif frame.thumbnail_bytes:
         hint = "It is no longer kept, only its thumbnail is: see HUB_MAX_DISK_GB."

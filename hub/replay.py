@@ -169,7 +169,7 @@ class _Run:
         models: Models | None,
         clock: Callable[[], float],
     ) -> None:
-        self._of, self._rules, self._models = of, rules, models
+        self._of, self._rules, self._models, self._clock = of, rules, models, clock
         self._targets = list(targets)
         taken = recall(of.store, [target.version for target in targets], [])
         ledgers = {
@@ -243,7 +243,8 @@ class _Run:
             return
         for scope, versions in party.scopes.items():
             waiting = party.waiting[scope]
-            waiting += [_mark(seen) for seen in ready if covers(scope, seen.frame.camera, seen.frame.taken_at)]
+            inside = [seen for seen in ready if covers(scope, seen.frame.camera, seen.frame.taken_at)]
+            waiting += [_mark(seen, self._clock()) for seen in inside]
             if len(waiting) >= (1 if last else WRITTEN):
                 by_camera = Counter(seen.frame.camera for seen in waiting)
                 counts = [
@@ -251,7 +252,7 @@ class _Run:
                     for version in versions
                     for camera, n in by_camera.items()
                 ]
-                self._of.store.write(Batch(observations=waiting, counts=counts))
+                self._of.store.write(Batch(counts=counts, judged=waiting))
                 party.waiting[scope] = []
 
     def _seen_again(self, page: Sequence[Observation]) -> Sequence[Observation]:
@@ -414,9 +415,10 @@ def _crops(found: Detections, confidence: float) -> int:
     return min(MAX_CROPS, len(confident(found, confidence)))
 
 
-def _mark(seen: Observation) -> Observation:
-    """That a frame was judged, without what is stored of it already."""
-    return Observation(seen.frame, seen.size_wh, Detections.empty(), np.zeros((0, 0), np.float32))
+def _mark(seen: Observation, now: float) -> Observation:
+    """That a frame was judged now, without what is stored of it already: retention must not forget that at once."""
+    frame = replace(seen.frame, taken_at=now)
+    return Observation(frame, seen.size_wh, Detections.empty(), np.zeros((0, 0), np.float32))
 
 
 def _taken_before(store: Store, samples: Sequence[Sample]) -> set[str]:

@@ -240,8 +240,8 @@ def _vectors(examples: Examples, of: Sources) -> tuple[Vectors, frozenset[int]]:
     rows: list[NDArray[np.float32]] = []
     if examples.texts:
         rows += list(of.embedder().embed_text(list(examples.texts)))
-    if examples.pictures:
-        rows += list(of.embedder().embed([decode(data) for data in examples.pictures]))
+    for data in examples.pictures:  # one at a time: a small file may hold 150 MB of pixels
+        rows += list(of.embedder().embed([decode(data)]))
     ids: set[int] = set()
     stored = {each.element.key: each for each in of.store.archive.by_key(examples.elements, of.embedding_version)}
     for key in examples.elements:

@@ -28,6 +28,9 @@ from hub.types import (
 from hub.vision import crop, decode
 from shared.errors import ImageError, InvalidInput, NotFound
 
+TOGETHER = 4
+"""Pictures looked at at once: each may have 150 MB of pixels."""
+
 
 class Parts(Protocol):
     """What of a hub is needed."""
@@ -48,7 +51,7 @@ class LocalCollection:
 
     def __init__(self, parts: Parts, *, clock: Callable[[], float] = time.time) -> None:
         self._parts, self._clock = parts, clock
-        self._looking = threading.Lock()
+        self._looking, self._adding = threading.Lock(), threading.Lock()
 
     def state(self, names: Sequence[str] = ()) -> State:
         """One moment's: versions never change, and so the state does not."""
@@ -64,15 +67,17 @@ class LocalCollection:
                 f"this hub embeds by {embedder.name} ({embedder.version}), and not by {embedding_version}",
                 hint="Bring embeddings of your own, or commit the campaigns again: hub campaigns commit NAME",
             )
-        with self._looking:  # so that pixels of one request at a time are in memory
-            return self._look(pictures, needs, embedder)
+        with self._looking:  # so that pixels of one request at a time are in memory, and not of all of it
+            pieces = (range(len(pictures))[at : at + TOGETHER] for at in range(0, len(pictures), TOGETHER))
+            return [seen for piece in pieces for seen in self._look(pictures, piece, needs, embedder)]
 
-    def _look(self, pictures: Sequence[Picture], needs: Needs, embedder: Embedder) -> list[Looked]:
-        images = [_decoded(each.data, i) for i, each in enumerate(pictures)]
+    def _look(self, all_of_them: Sequence[Picture], piece: range, needs: Needs, embedder: Embedder) -> list[Looked]:
+        pictures = [all_of_them[i] for i in piece]
+        images = [_decoded(each.data, i) for i, each in zip(piece, pictures, strict=True)]
         found: dict[int, Looked] = {}
         for i, (picture, image) in enumerate(zip(pictures, images, strict=True)):
             if picture.xyxy is not None:
-                found[i] = _with_boxes(image, picture, i, embedder)
+                found[i] = _with_boxes(image, picture, piece[i], embedder)
         rest = [i for i in range(len(pictures)) if i not in found]
         detector = self._parts.detector() if needs.detections and rest else None
         decoded = [Decoded(Frame("", 0, 0.0, b"", digest=str(i)), images[i]) for i in rest]
@@ -88,8 +93,9 @@ class LocalCollection:
         samples = [s for upload, observation in seen for s in self._samples(upload, observation, known)]
         for mark in marks:
             check_mark(mark)
-        wanted, refused = self._room(samples, known)
-        receipt = self._store(seen, wanted) if wanted else Receipt()
+        with self._adding:  # or two that ask at once would both find room for the last
+            wanted, refused = self._room(samples, known)
+            receipt = self._store(seen, wanted) if wanted else Receipt()
         self._count(marks, known)
         return receipt + Receipt(refused=refused)
 
@@ -180,7 +186,7 @@ class LocalCollection:
                 Counts(c, n, camera, total, 0) for c, n in versions for camera, total in sorted(by_camera.items())
             ]
             if counts:
-                self._parts.store.write(Batch(counts=counts, judged=[_judged(mark) for mark in some]))
+                self._parts.store.write(Batch(counts=counts, judged=[_judged(mark, self._clock()) for mark in some]))
 
 
 class _Versions:
@@ -263,6 +269,7 @@ def _newcomers(upload: Upload, seen: Observation) -> list[Newcomer]:
     ]
 
 
-def _judged(mark: Mark) -> Observation:
-    frame = Frame(mark.camera, 0, mark.taken_at, b"", digest=mark.frame_id)
+def _judged(mark: Mark, now: float) -> Observation:
+    """Remembered from now on: old frames that are offered again must not count again."""
+    frame = Frame(mark.camera, 0, now, b"", digest=mark.frame_id)
     return Observation(frame, (0, 0), Detections.empty(), np.zeros((0, 0), np.float32))

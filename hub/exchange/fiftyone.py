@@ -38,7 +38,8 @@ class Pictured:
     """A picture and what is known of it.
 
     vectors: (rows, d) unit float32, row 0 of the whole frame and 1+i of detection i; a row of zeros, or none, for what
-    has no vector. facts: texts, numbers and truths by name, one type a name.
+    has no vector. facts: texts, numbers and truths by name, one type a name. key: what tells it from others of the same
+    frame, where there are.
     """
 
     frame_id: str
@@ -50,6 +51,12 @@ class Pictured:
     vectors: Vectors
     tags: tuple[str, ...] = ()
     facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    key: str = ""
+
+    @property
+    def name(self) -> str:
+        """What its id is made from; no two of a dataset may share one."""
+        return self.key or self.frame_id
 
 
 def write_fiftyone(out: Path, pictured: Callable[[], Iterable[Pictured]], *, name: str, said: Mapping[str, str]) -> int:
@@ -86,7 +93,7 @@ def _suffix(picture: bytes) -> str:
 def _sample(of: Pictured, file: str) -> dict[str, Any]:
     width, height = of.size_wh
     return {
-        "_id": _oid(of.frame_id),
+        "_id": _oid(of.name),
         "filepath": file,
         "tags": list(of.tags),
         "metadata": {
@@ -98,7 +105,7 @@ def _sample(of: Pictured, file: str) -> dict[str, Any]:
             "num_channels": 3,
         },
         "_media_type": "image",
-        "_rand": int.from_bytes(_hash(f"order {of.frame_id}")[:4], "big") / 2**32,
+        "_rand": int.from_bytes(_hash(f"order {of.name}")[:4], "big") / 2**32,
         "camera": of.camera,
         "captured_at": {"$date": {"$numberLong": str(round(of.taken_at * 1000))}},
         "detections": {"_cls": "Detections", "detections": [_detection(of, i) for i in range(len(of.detections))]},
@@ -112,7 +119,7 @@ def _detection(of: Pictured, i: int) -> dict[str, Any]:
     x1, y1, x2, y2 = of.detections.box(i)
     left, top = x1 / width, y1 / height
     return {
-        "_id": _oid(f"{of.frame_id} {1 + i}"),
+        "_id": _oid(f"{of.name} {1 + i}"),
         "_cls": "Detection",
         "tags": [],
         "label": of.detections.label[i],

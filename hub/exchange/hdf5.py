@@ -150,7 +150,7 @@ def open_hdf5(path: Path, columns: Mapping[str, str]) -> Iterator[Reader]:
 @contextmanager
 def _failing(path: Path) -> Iterator[None]:
     """What h5py says of a file that it can't read."""
-    with reader_failed(path, "HDF5", (OSError, KeyError, RuntimeError)):
+    with reader_failed(path, "HDF5", (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError)):
         yield
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.archive import Archive, Element, Newcomer, SeenFrame
+from hub.archive import BROUGHT_IN, Archive, Element, Newcomer, SeenFrame
 from hub.types import Box
 from shared.errors import InvalidInput
 
@@ -115,8 +115,9 @@ class Intake:
         newcomers = [self._newcomer(each, first + i) for i, each in enumerate(incoming)]
         self._check_ids(newcomers)
         frames = {each.frame_id: _frame(new, each) for each, new in _sized(incoming, newcomers)}
-        if frames:
-            self._archive.add_frames(list(frames.values()))
+        known = self._archive.frames(list(frames))  # which stay what they are: a camera's fade as they did
+        if unknown := [frame for frame_id, frame in frames.items() if frame_id not in known]:
+            self._archive.add_frames(unknown)
         added = self._archive.add(newcomers)
         self.result = replace(self.result, read=self.result.read + len(incoming), added=self.result.added + added)
 
@@ -220,7 +221,7 @@ def _sized(incoming: Sequence[Incoming], newcomers: Sequence[Newcomer]) -> Itera
 
 def _frame(of: Incoming, new: Newcomer) -> SeenFrame:
     # Not its source: a file of elsewhere must not make this hub read paths of its choice.
-    return SeenFrame(new.frame_id, new.camera, new.taken_at, of.size_wh)
+    return SeenFrame(new.frame_id, new.camera, new.taken_at, of.size_wh, BROUGHT_IN)
 
 
 def _hash(kind: str, text: str) -> str:

@@ -17,6 +17,9 @@ from hub.scan.values import Places
 from hub.types import Batch, Counts, Detections, Frame, Observation, Sample
 from shared.errors import NotFound
 
+_NEVER = 1e11
+"""What was scanned outlives retention, however old, and so must the word that it was judged: Unix seconds."""
+
 
 class Taking:
     """dry: frames are stored, and no samples. missing: samples that were taken, but whose picture is gone."""
@@ -40,11 +43,11 @@ class Taking:
             fresh = {each.frame.id for each in new}
             samples = [each for each in taken if self._keep(each, pictures, each.frame_id in fresh)]
             seen = [each.observation for each in batch]
-            marks = [_mark(each.observation) for each in batch if not each.is_new]
+            marks = [_mark(each.observation) for each in batch]
             counts = judge.counts(seen, samples)
         if not (new or frames or samples or counts):
             return 0
-        return len(self._of.store.write(Batch([*new, *marks], samples, counts=counts, frames=frames)))
+        return len(self._of.store.write(Batch(new, samples, counts=counts, frames=frames, judged=marks)))
 
     def _keep(self, sample: Sample, pictures: dict[str, bytes], is_fresh: bool) -> bool:
         """Whether a sample is to be written: its picture is stored now, and it is none that was taken before."""
@@ -90,7 +93,8 @@ def _bare(seen: Observation) -> Observation:
 
 def _mark(seen: Observation) -> Observation:
     """That a frame was judged, without what is stored of it already."""
-    return Observation(_id_only(seen.frame), seen.size_wh, Detections.empty(), np.zeros((0, 0), np.float32))
+    frame = replace(_id_only(seen.frame), taken_at=_NEVER)
+    return Observation(frame, seen.size_wh, Detections.empty(), np.zeros((0, 0), np.float32))
 
 
 def _id_only(frame: Frame) -> Frame:

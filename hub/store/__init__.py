@@ -131,9 +131,9 @@ class SqlStore:
     def write(self, batch: Batch) -> list[Sample]:
         collected.check(batch)
         with self._database.writing() as connection:
-            new = collected.write(connection, batch)
+            frames.drop_outdated(connection, batch.observations)
             frames.add_frames(connection, batch.frames, batch.observations)
-            return new
+            return collected.write(connection, batch)
 
     def held(self) -> list[Held]:
         with self._database.reading() as connection:

@@ -191,6 +191,7 @@ def _row(of: Newcomer) -> dict[str, Any]:
 def _check(connection: sa.Connection, newcomers: Sequence[Newcomer]) -> None:
     """InvalidInput for what would make an index, or a later id, wrong."""
     lengths: dict[str, int] = {}
+    own = connection.scalar(sa.select(sa.func.max(elements.c.id))) or 0
     for each in newcomers:
         version, vector = each.embedding_version, each.vector
         if version not in lengths:
@@ -202,7 +203,8 @@ def _check(connection: sa.Connection, newcomers: Sequence[Newcomer]) -> None:
             )
         if not np.isfinite(vector).all() or not vector.any():
             raise InvalidInput(f"the vector of frame {each.frame_id}, row {each.row}, is zero or not finite")
-        if each.external_id is not None and not 0 <= each.external_id < EXTERNAL_IDS:
+        # An element embedded anew is known by its old key, which may be one of our own ids above them.
+        if each.external_id is not None and not 0 <= each.external_id <= max(EXTERNAL_IDS - 1, own):
             raise InvalidInput(f"the id {each.external_id} lies not between 0 and 2^62")
 
 

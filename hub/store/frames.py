@@ -26,10 +26,34 @@ _selected = sa.or_(
 def add(connection: sa.Connection, some: Sequence[SeenFrame], seen: Sequence[Observation]) -> None:
     """Frames and what was seen in them. Of a known one only what was not known is added: who looked, and what is
     kept."""
+    drop_outdated(connection, seen)
     add_frames(connection, some, seen)
     insert_new(
         connection, elements, [row for each in sorted(seen, key=lambda s: s.frame.id) for row in element_rows(each)]
     )
+
+
+def drop_outdated(connection: sa.Connection, seen: Sequence[Observation]) -> None:
+    """Delete crops of frames that another detector looks at now, where they show none of its detections: rows go by
+    these, so their vectors would be taken for those of other things."""
+    looked = {each.frame.id: each for each in seen if each.detector}
+    changed: list[str] = []
+    for some in chunks(sorted(looked)):
+        by_whom = sa.select(frames.c.id, frames.c.detector).where(frames.c.id.in_(some), frames.c.detector != "")
+        changed += [row.id for row in connection.execute(by_whom) if row.detector != looked[row.id].detector[:_NAME]]
+    c = elements.c
+    outdated: list[int] = []
+    for some in chunks(changed):
+        # What was brought in under another camera's name is no detection.
+        crops = sa.select(c.id, c.frame_id, c.row, c.box).join(frames, frames.c.id == c.frame_id)
+        ours = crops.where(c.frame_id.in_(some), c.row > 0, c.camera == frames.c.camera)
+        outdated += [row.id for row in connection.execute(ours) if not _shows(row, looked[row.frame_id])]
+    rows_of_elements.remove(connection, sorted(outdated))
+
+
+def _shows(crop: Any, seen: Observation) -> bool:
+    """Whether a crop is of the detection that its row stands for."""
+    return crop.row <= len(seen.detections) and list(crop.box) == [round(v, 2) for v in seen.box(crop.row)]
 
 
 def add_frames(connection: sa.Connection, some: Sequence[SeenFrame], seen: Sequence[Observation]) -> None:
@@ -115,11 +139,7 @@ def recall(connection: sa.Connection, frame_ids: Sequence[str], embedding_versio
 def _observed(connection: sa.Connection, found: Sequence[sa.RowMapping], version: str) -> list[Observation]:
     vectors = rows_of_elements.vectors_of_frames(connection, [row["id"] for row in found], version)
     seen = [_detected(row) for row in found]
-    bare = [
-        row["id"]
-        for row, some in zip(found, seen, strict=True)
-        if row["id"] in vectors and len(some) < len(vectors[row["id"]]) - 1
-    ]
+    bare = [row["id"] for row in found if row["detections"] is None and len(vectors.get(row["id"], ())) > 1]
     if bare:
         crops = rows_of_elements.of_frames(connection, bare, version)
         seen = [

@@ -18,6 +18,9 @@ from shared.errors import InvalidInput, NotFound
 _MOST_EXAMPLES = 20
 """Of each kind in one search."""
 
+_BODY_BYTES = 64 * 2**20
+"""Of all pictures in one request."""
+
 _LONGEST_TEXT = 1_000
 
 _HIGHEST_KEY = 2**63 - 1
@@ -73,7 +76,7 @@ def _query() -> Query:
     if request.is_json:
         return _of(_json_lists(json_object()), ())
     most = DecodeLimits().max_bytes
-    request.max_content_length = _MOST_EXAMPLES * most
+    request.max_content_length = _BODY_BYTES
     pictures = [file.stream.read(most + 1) for file in request.files.getlist("image")]
     if any(len(data) > most for data in pictures):
         raise InvalidInput(f"a picture has at most {most:,} bytes")

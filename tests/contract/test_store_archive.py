@@ -162,6 +162,16 @@ def test_a_vector_is_stored_at_unit_length(archive):
     assert np.linalg.norm(archive.by_key([1], "v1")[0].vector) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_an_element_embedded_anew_keeps_its_key_above_the_highest_id_of_elsewhere(store, archive):
+    archive.add([newcomer(1, 2**62 - 1)])
+    store.write(Batch(frames(1)))
+    key = archive.keys("v1")[-1]
+    assert key >= 2**62
+    assert archive.add([newcomer(2, key, version="v2")]) == 1
+    with pytest.raises(InvalidInput):
+        archive.add([newcomer(3, key + 99)])
+
+
 # ── frames ───────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -290,6 +300,26 @@ def test_what_was_scanned_or_brought_in_outlives_what_cameras_showed(store, arch
     assert archive.forget_frames(1e9, limit=99) == 2
     assert [each.frame.id for each in archive.observations("v1")] == [each.frame.id for each in scanned]
     assert archive.count("v1") == 5
+
+
+def test_where_another_detector_looks_no_vector_is_taken_for_that_of_another_thing(store, archive):
+    def looked(detector, *labels):
+        at = {"bird": 0, "cat": 1, "owl": 2}
+        seen = observation(*((label, 0.9) for label in labels), vectors=np.eye(8)[[7, *(at[each] for each in labels)]])
+        boxes = np.array([[10 * at[each], 0, 10 * at[each] + 9, 9] for each in labels], np.float32)
+        return replace(seen, detections=replace(seen.detections, xyxy=boxes), detector=detector)
+
+    first, second = looked("yolo 1", "bird", "cat"), looked("yolo 2", "owl", "cat", "bird")
+    for look_again in (lambda seen: store.write(Batch([seen])), lambda seen: archive.add_frames([], [seen])):
+        store.write(Batch([first]))
+        archive.add([newcomer(1, frame_id=first.frame.id, row=9)])
+        look_again(second)
+        recalled = archive.recall([first.frame.id], "v1")[first.frame.id]
+        assert recalled.detections.label == ("owl", "cat", "bird")
+        assert recalled.vectors == pytest.approx(second.vectors, abs=1e-3)
+        assert archive.count("v1") == 5  # and what was brought in
+        archive.remove(archive.keys("v1"))
+        look_again(first)
 
 
 def test_files_that_were_scanned_are_known_again(archive):

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -474,6 +474,30 @@ def test_a_campaign_that_has_enough_refuses(client, parts):
     assert (report.receipt.new, report.receipt.known, report.receipt.refused) == (0, 1, 1)
     assert len(parts.store.samples()) == 2
     assert "has enough" in str(report)
+
+
+def test_two_that_save_at_once_do_not_both_fill_the_last_place(parts, monkeypatch):
+    campaign(parts, budget=Budget(stop_after=1))
+    hub, both_are_at_it = LocalCollection(parts), threading.Barrier(2)
+    put = parts.blobs.put
+
+    def slowly(*args, **options):
+        with suppress(threading.BrokenBarrierError):
+            both_are_at_it.wait(0.3)
+        put(*args, **options)
+
+    monkeypatch.setattr(parts.blobs, "put", slowly)
+    monkeypatch.setattr("hub.client.collection_client.LocalCollection", lambda *_, **__: hub)
+    clients = [CollectionClient(hub=parts) for _ in range(2)]
+    for i, each in enumerate(clients):
+        each.sync_state()
+        each.sample_probabilities([offered(i, like(0.9))], "v1")
+    threads = [threading.Thread(target=each.save_for_collection) for each in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(parts.store.samples()) == 1
 
 
 def test_a_frame_without_picture_can_be_tried_but_not_saved(client, parts):

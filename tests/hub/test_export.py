@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -99,3 +100,12 @@ def test_fiftyone_is_told_why_each_sample_was_taken(export, store, tmp_path):
     assert {each["label"] for each in samples[0]["detections"]["detections"]} == {"bird", "cat"}
     fields = json.loads((tmp_path / "out/metadata.json").read_text())["sample_fields"]
     assert {each["name"]: each["ftype"].rsplit(".")[-1] for each in fields}["score"] == "FloatField"
+
+
+def test_a_frame_that_two_campaigns_took_is_two_samples_to_fiftyone(store, blobs, tmp_path):
+    first = store.samples()[0]
+    twice = [first, replace(first, campaign="other", campaign_id=first.campaign_id + 1)]
+    assert export_samples(twice, blobs, tmp_path / "out", "fiftyone", store.provenance) == 2
+    samples = json.loads((tmp_path / "out/samples.json").read_text())["samples"]
+    every = [*samples, *(found for each in samples for found in each["detections"]["detections"])]
+    assert len({each["_id"]["$oid"] for each in every}) == len(every)

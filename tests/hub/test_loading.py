@@ -1,9 +1,12 @@
 """Which models a hub uses, and that it can change its embedder while it runs."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from hub.app import open_hub
 from hub.loading import Loading
 from hub.settings import read_settings
 from shared.errors import NotFound
@@ -46,3 +49,16 @@ def test_an_embedder_that_was_switched_to_and_is_gone_is_no_silent_fallback(tmp_
 def test_the_built_in_one_can_be_switched_to(tmp_path: Path, models_dir: Path) -> None:
     models = loading(tmp_path, models_dir, ["built-in colour and edge descriptor"])
     assert models.embedder().name.startswith("built-in")
+
+
+def test_threads_that_ask_for_the_store_at_once_get_the_same(tmp_path: Path) -> None:
+    hub = open_hub(read_settings({"HUB_DATA_DIR": str(tmp_path)}))
+    ready = threading.Barrier(8)
+
+    def ask(_: int) -> int:
+        ready.wait(10)
+        return id(hub.store)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(ask, range(8)))) == 1
+    hub.close()

@@ -75,6 +75,16 @@ def test_a_second_run_takes_nothing_and_counts_nothing_twice(parts):
     assert parts.store.archive.count(parts.embedder().version) == elements
 
 
+def test_retention_does_not_make_what_is_still_there_count_again(parts):
+    for i in range(4):
+        see(parts, jpeg(i), at=NOW + i)
+    target = campaign(parts)
+    run(parts, target)
+    parts.store.prune(NOW + 100, limit=99)  # what it took stays
+    run(parts, target)
+    assert counted(parts) == [Counts(1, 1, "porch", 4, 4)]
+
+
 @pytest.mark.parametrize(
     "budget",
     [

@@ -53,6 +53,15 @@ def test_frames_are_stored_with_where_they_are_and_can_be_searched(hub, folder):
     assert hub.places.pictures.picture(frame_id) == path.read_bytes()
 
 
+def test_retention_does_not_make_old_pictures_count_again(hub, folder):
+    hub.campaign()
+    put(folder, 0.2, 0.8)
+    hub.scan(folder)
+    hub.store.prune(1e10, limit=99)
+    hub.scan(folder)
+    assert hub.processed() == (2, 1)
+
+
 def test_a_second_scan_looks_at_nothing_and_changes_nothing(hub, folder):
     hub.campaign()
     put(folder, 0.2, 0.8, 0.6)

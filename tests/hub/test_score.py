@@ -61,9 +61,7 @@ def test_a_vector_that_is_none_scores_zero(broken):
 
 def test_rows_are_explained_the_same_one_by_one_and_all_together():
     rng = np.random.default_rng(3)
-    seeds = tuple(
-        seed(rng.standard_normal(16), f"s{i}", SeedKind.TEXT if i % 2 else SeedKind.IMAGE) for i in range(20)
-    )
+    seeds = tuple(seed(rng.standard_normal(16), f"s{i}", SeedKind.TEXT if i % 2 else SeedKind.IMAGE) for i in range(20))
     target = SeedTarget(version(Similarity(), seeds), None)
     rows = unit(rng.standard_normal((30, 16)))
     one_by_one = [target.match(rows[i : i + 1]).nearest(0) for i in range(30)]

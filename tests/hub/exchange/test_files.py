@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from hub.archive import Filter
+from hub.archive import BROUGHT_IN, Filter
 from hub.exchange import export_file, import_file
 from hub.types import ElementKind
 from shared.errors import InvalidInput, NotFound, NotSetUp
@@ -44,7 +44,7 @@ def test_frames_sizes_and_the_embedder_come_along_but_no_paths(archive, elsewher
     export_file(archive, OURS, tmp_path / f"all{suffix}")
     import_file(elsewhere, tmp_path / f"all{suffix}", now=7.0)
     (frame,) = elsewhere.frames([f"{1:032x}"]).values()
-    assert (frame.camera, frame.size_wh, frame.source) == ("gate", (64, 48), "")
+    assert (frame.camera, frame.size_wh, frame.source) == ("gate", (64, 48), BROUGHT_IN)
     (use,) = elsewhere.embedding_versions()
     assert (use.embedder, use.dim) == ("tiny", DIM)
 

@@ -52,6 +52,18 @@ def test_unused_rows_are_passed_over_and_the_item_zero_is_not(archive, tmp_path)
     assert archive.keys(OURS) == [0, 5, 6]
 
 
+@pytest.mark.parametrize(("name", "values"), [("box", [[1.0, 2.0, 3.0]]), ("camera", [b"\xff"]), ("row", [1.0])])
+def test_a_file_of_ours_that_somebody_spoiled_is_told_so(archive, tmp_path, name, values):
+    fill(archive, frames=1, crops=0)
+    export_file(archive, OURS, tmp_path / "ours.h5")
+    with h5py.File(tmp_path / "ours.h5", "a") as file:
+        del file[f"bowerbird/{name}"]
+        kind = h5py.string_dtype() if name == "camera" else None
+        file["bowerbird"].create_dataset(name, data=values * (1 if name == "row" else 2), dtype=kind)
+    with pytest.raises(InvalidInput, match="damaged"):
+        import_file(archive, tmp_path / "ours.h5", now=7.0)
+
+
 def test_a_store_that_was_never_filled_brings_nothing(archive, tmp_path):
     path = robotoff(tmp_path / "embeddings.hdf5", [])
     assert import_file(archive, path, embedding_version=OURS, now=7.0).read == 0

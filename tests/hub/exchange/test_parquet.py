@@ -13,8 +13,9 @@ from hypothesis.extra.numpy import arrays
 
 from hub.archive import Newcomer
 from hub.exchange import export_file, import_file
+from hub.types import Batch
 from shared.errors import InvalidInput, NotFound
-from tests.hub.exchange.corpora import DIM, OTHER, OURS, contents, fill, opened
+from tests.hub.exchange.corpora import DIM, OTHER, OURS, contents, fill, frame_id, opened, seen
 from tests.hub.making import unit
 
 VECTORS = unit(np.random.default_rng(1).normal(size=(3, DIM)))
@@ -43,6 +44,18 @@ def bring(archive, tmp_path):
 def elements(archive):
     ids = archive.living(OURS, first=1, last=archive.last_id(OURS)).tolist()
     return [each.element for each in archive.stored(ids)]
+
+
+def test_what_was_brought_in_outlives_what_cameras_showed(tmp_path):
+    there, here = opened(tmp_path, "there"), opened(tmp_path, "here")
+    there.write(Batch([seen(i) for i in range(3)]))
+    here.write(Batch([seen(0)]))
+    export_file(there.archive, OURS, tmp_path / "all.parquet")
+    assert import_file(here.archive, tmp_path / "all.parquet", now=7.0).added == 6
+    assert here.prune(1e12, limit=99) == 3
+    assert {e.frame_id for e in elements(here.archive)} == {frame_id(1), frame_id(2)}
+    there.close()
+    here.close()
 
 
 @pytest.mark.parametrize("name", ["embedding", "vector", "emb"])

@@ -126,6 +126,14 @@ def test_processed_frames_leave_a_count_and_nothing_else(client, parts, trucks):
     assert parts.store.archive.usage().frames == 0
 
 
+def test_retention_does_not_make_old_frames_count_again(client, parts, trucks):
+    mark = [FRAME_ID, "front", 1000.0, [[1, 1]]]
+    for _ in range(2):
+        send(client, processed=[mark])
+        parts.store.prune(2000.0, limit=99)
+    assert parts.store.counts()[0].processed == 1
+
+
 def test_each_frame_counts_for_the_campaigns_that_judged_it(client, parts, trucks):
     other = parts.store.add_campaign(Campaign(0, "vans", Similarity()), [])
     parts.store.commit(version(Similarity(), (seed(AXIS),), campaign_id=other.id, campaign="vans"))

@@ -46,6 +46,16 @@ def test_an_uploaded_picture_is_searched_for(client, seen):
     assert (first["frame_id"], first["kind"], first["picture"]) == (seen[2].frame.id, "frame", "picture")
 
 
+def test_more_pictures_than_memory_is_kept_for_are_refused_before_they_are_read(client, seen):
+    answer = client.post(
+        "/api/v1/search",
+        data=b"--x\r\n",
+        content_type="multipart/form-data; boundary=x",
+        environ_overrides={"CONTENT_LENGTH": str(65 * 2**20)},
+    )
+    assert answer.status_code == 413
+
+
 def test_an_element_is_searched_for_with_filters(client, seen):
     key = _post(client, {"image": (io.BytesIO(jpeg(0)), "x.jpg")})["results"][0]["key"]
     found = client.get("/api/v1/search", query_string={"element_id": key, "camera": "yard"}).json
