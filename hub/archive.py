@@ -251,6 +251,10 @@ class Archive(Protocol):
     def first_and_last(self, cameras: Sequence[str] = ()) -> tuple[float, float] | None:
         """When the first and the last frame were taken, None for no frame."""
 
+    def cameras(self, sought: Sequence[str] = ()) -> set[str]:
+        """Names of the cameras of stored frames; where some of those sought are not among them also those of elements,
+        which looks at each."""
+
     # the ring of recent pictures
     def oldest_pictures(self, limit: int) -> list[SeenFrame]:
         """Of the frames whose picture is kept, those taken first."""

@@ -10,7 +10,7 @@ from hub.protocols import Blobs, Embedder, Store, Trigger
 from hub.scorers import SCORERS, fit
 from hub.scorers.calibration import LEAST_BACKGROUND
 from hub.scorers.examples import examples
-from hub.seeds import embed_stale, is_stale
+from hub.seeds import embed_stale, is_stale, not_understood
 from hub.types import (
     Background,
     Budget,
@@ -251,10 +251,31 @@ def _current_seeds(store: Store, blobs: Blobs, name: str, embedder: Embedder, *,
             f"{stale} of the {len(seeds)} seeds of {name!r} were embedded by another model than {embedder.name}",
             hint=f"Their pictures and texts are kept. Embed them anew: hub campaigns commit {name!r} --re-embed",
         )
-    anew = embed_stale(seeds, blobs, embedder)
+    try:
+        anew = embed_stale(seeds, blobs, embedder)
+    except ModelError as error:
+        raise _with_its_seeds(error, name, seeds, embedder) from error
     if stale:
         store.add_seeds(name, anew)
     return anew
+
+
+def _with_its_seeds(error: ModelError, name: str, seeds: Sequence[Seed], embedder: Embedder) -> ModelError:
+    """The error, naming the texts that the embedder does not understand, if that is why."""
+    texts = [seed.name for seed in seeds if seed.kind is SeedKind.TEXT and is_stale(seed, embedder)]
+    unknown = sorted(not_understood(texts, embedder))
+    if not unknown:
+        return error
+    said = ", ".join(map(repr, unknown))
+    return ModelError(
+        f"the text{'s' if len(unknown) > 1 else ''} {said} of {name!r} can't be embedded: {error.message}",
+        hint=f"Use an embedder that can, or remove: {remove_command(name, unknown)}",
+    )
+
+
+def remove_command(name: str, seeds: Iterable[str]) -> str:
+    """The command that removes seeds of a campaign."""
+    return " ".join([f"hub campaigns seed {name!r}", *(f"--remove {seed!r}" for seed in seeds)])
 
 
 def _fit_scorer(store: Store, of: Campaign | Version, seeds: Sequence[Seed], embedder: Embedder) -> Fitted:

@@ -7,7 +7,10 @@ import cv2
 import numpy as np
 
 from hub.types import Box, Image
-from shared.errors import ImageError
+from shared.errors import ImageError, InvalidInput
+
+FORMS = (".png", ".jpg", ".jpeg")
+"""Suffixes of the files that a sheet may be written to."""
 
 COLUMNS = 6
 CELL_WH = (320, 240)
@@ -28,8 +31,16 @@ class Entry:
     box: Box | None = None
 
 
-def contact_sheet(title: str, entries: Sequence[Entry], columns: int = COLUMNS) -> bytes:
-    """A PNG with the entries in rows, as they come."""
+def check_form(suffix: str) -> None:
+    """InvalidInput unless a sheet can be written as what a file of this suffix is."""
+    if suffix.lower() not in FORMS:
+        said = f"{suffix} files" if suffix else "a file without a suffix"
+        raise InvalidInput(f"a contact sheet can't be written as {said}", hint="Name it .png or .jpg.")
+
+
+def contact_sheet(title: str, entries: Sequence[Entry], columns: int = COLUMNS, form: str = ".png") -> bytes:
+    """A picture with the entries in rows, as they come. form: one of FORMS, else InvalidInput."""
+    check_form(form)
     columns = max(1, min(columns, len(entries)))
     rows = -(-len(entries) // columns)
     wide, high = CELL_WH[0] + _MARGIN, CELL_WH[1] + _CAPTION + _MARGIN
@@ -38,9 +49,9 @@ def contact_sheet(title: str, entries: Sequence[Entry], columns: int = COLUMNS) 
     for i, entry in enumerate(entries):
         y, x = _TITLE + (i // columns) * high, _MARGIN + (i % columns) * wide
         _draw(sheet[y : y + CELL_WH[1] + _CAPTION, x : x + CELL_WH[0]], entry, i + 1)
-    done, data = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    done, data = cv2.imencode(form.lower(), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     if not done:
-        raise ImageError("undecodable", "the contact sheet can't be written as PNG")
+        raise ImageError("undecodable", f"the contact sheet can't be written as {form}")
     return data.tobytes()
 
 

@@ -115,17 +115,23 @@ def _cameras(hub: Hub, now: float) -> Iterator[Finding]:
     if not cameras:
         yield Finding("cameras", "warning", "none", "Add one: hub cameras add NAME http://HOST:5000/image.jpg")
         return
+    polled = {camera.name for camera in cameras if camera.enabled}
     health = hub.store.health()
     fresh = [h for h in health.values() if h.updated_at > now - 10]
     if not fresh:
         yield Finding("cameras", "warning", f"{len(cameras)}, and no hub is polling them", "Start it: hub run")
     for each in fresh:
-        if each.state == "failing":
+        if each.state == "failing" and each.camera in polled:
             step = f"Try it: hub cameras test {each.camera!r}"
             yield Finding("cameras", "fault", f"{each.camera}: {each.reason}: {each.message}", step)
-    up = sum(each.state == "up" for each in fresh)
+    up = sum(each.state == "up" and each.camera in polled for each in fresh)
     if fresh:
-        yield Finding("cameras", "ok", f"{up} of {len(cameras)} up")
+        paused = f", {len(cameras) - len(polled)} disabled" if len(polled) < len(cameras) else ""
+        said = f"{up} of {len(polled)} up{paused}"
+        if up == len(polled):
+            yield Finding("cameras", "ok", said)
+        else:
+            yield Finding("cameras", "warning", said, "See each: hub cameras list")
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < FILES_A_CAMERA * len(cameras) + 200:
         step = f"Raise it: ulimit -n {FILES_A_CAMERA * len(cameras) + 1024}"

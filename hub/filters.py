@@ -1,12 +1,13 @@
-"""Filters as a person writes them: times ago, dates, names. Pure."""
+"""Filters as a person writes them: times ago, dates, names."""
 
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from hub.archive import Filter
+from hub.protocols import Store
 from hub.types import ElementKind
-from shared.errors import InvalidInput
+from shared.errors import InvalidInput, NotFound
 
 _AGO = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([smhdw])[a-z]*(?:\s+ago)?\s*")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -42,3 +43,14 @@ def parse_filter(
     if kind and kind not in list(ElementKind):
         raise InvalidInput(f"{kind!r} is no kind of element", hint="There are: frame, crop.")
     return Filter(first, last, tuple(cameras), tuple(labels), ElementKind(kind) if kind else None)
+
+
+def check_cameras(names: Sequence[str], store: Store) -> None:
+    """NotFound for a name that is neither a camera's nor that of anything stored."""
+    known = {camera.name for camera in store.cameras()}
+    if known.issuperset(names):
+        return
+    known |= store.archive.cameras(names)
+    for name in names:
+        if name not in known:
+            raise NotFound("camera", name, known)

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hub.archive import ANY, Filter, Hit
+from hub.archive import ANY, BROUGHT_IN, Filter, Hit
 from hub.corpus import Corpus
 from hub.pictures import Pictures
 from hub.protocols import Blobs, Embedder, Store
@@ -75,13 +75,15 @@ class Group:
     """A hit and its near-duplicates.
 
     others: best first, of the hits that were looked at. rarity: share of what the cameras show that is at least as
-    near, (0, 1]; None where too little is known. kept: of the best one's picture. first_at, last_at: Unix seconds.
+    near, (0, 1]; None where too little is known. kept: of the best one's picture. source: the file that its frame is
+    from, "" where a camera showed it. first_at, last_at: Unix seconds.
     """
 
     best: Hit
     others: tuple[Hit, ...] = ()
     rarity: float | None = None
     kept: Kept = Kept.NOTHING
+    source: str = ""
 
     @property
     def count(self) -> int:
@@ -159,10 +161,11 @@ def search(query: Query, of: Sources) -> Found:
     hits, complete = _enough(query, vector, of.corpus, known | unwanted)
     groups = group(hits, query.same)[: query.k]
     rarity = _rarity(groups, vector, of)
-    kept = kept_of([each.best.element.frame_id for each in groups], of)
+    frames = [each.best.element.frame_id for each in groups]
+    kept, files = kept_of(frames, of), files_of(frames, of.store)
     done = [
-        replace(each, rarity=how_rare, kept=kept[each.best.element.frame_id])
-        for each, how_rare in zip(groups, rarity, strict=True)
+        replace(each, rarity=how_rare, kept=kept[frame], source=files.get(frame, ""))
+        for each, frame, how_rare in zip(groups, frames, rarity, strict=True)
     ]
     return Found(tuple(done), vector, len(hits), complete)
 
@@ -283,3 +286,17 @@ def kept_of(frame_ids: Sequence[str], of: Sources) -> dict[str, Kept]:
         each: Kept.PICTURE if each in whole else Kept.THUMBNAIL if each in with_thumbnail else Kept.NOTHING
         for each in frame_ids
     }
+
+
+def files_of(frame_ids: Sequence[str], store: Store) -> dict[str, str]:
+    """Of frames that were scanned, the file they are from: a path, `archive.zip!member` or `film.mp4#12.3`."""
+    known = store.archive.frames(list(dict.fromkeys(frame_ids)))
+    return {each.id: each.source for each in known.values() if each.source not in ("", BROUGHT_IN)}
+
+
+def missing_labels(where: Filter, vector: NDArray[np.float32], corpus: Corpus) -> tuple[list[str], list[str] | None]:
+    """Labels of a filter that nothing stored has; those of the crops nearest to a unit vector (d,), None where no crop
+    is stored."""
+    unknown = [each for each in where.labels if not corpus.search(vector[None], 1, Filter(labels=(each,)))[0]]
+    crops = corpus.search(vector[None], MOST, Filter(kind=ElementKind.CROP))[0]
+    return unknown, sorted({hit.element.label for hit in crops} - {""}) if crops else None

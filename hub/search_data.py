@@ -11,7 +11,7 @@ def as_data(found: Found) -> dict[str, Any]:
     return {
         "results": [
             {
-                **element_data(each.best.element),
+                **element_data(each.best.element, each.source),
                 "cosine": _rounded(each.best.cosine),
                 "rarity": None if each.rarity is None else _rounded(each.rarity),
                 "picture": each.kept.value,
@@ -36,14 +36,15 @@ def as_data(found: Found) -> dict[str, Any]:
     }
 
 
-def element_data(element: Element) -> dict[str, Any]:
-    """An element as plain JSON values."""
+def element_data(element: Element, source: str) -> dict[str, Any]:
+    """An element as plain JSON values. source: the file that its frame is from, "" for none."""
     return {
         "key": element.key,
         "frame_id": element.frame_id,
         "kind": element.kind.value,
         "camera": element.camera,
         "taken_at": element.taken_at,
+        "source": source,
         "label": element.label,
         "confidence": _rounded(element.confidence),
         "box": [round(v, 2) for v in element.box],

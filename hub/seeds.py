@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 from hub.protocols import Blobs, Embedder
 from hub.types import Image, Seed, SeedKind
 from hub.vision import DecodeLimits, crop, decode
-from shared.errors import ImageError, InvalidInput
+from shared.errors import ImageError, InvalidInput, ModelError, NotFound
 
 _TOGETHER = 16
 """Pictures embedded at once."""
+
+_LEAST_ID = 4
+"""Letters of an id that are enough to name a seed."""
+
+_NAMED = 8
+"""Seeds named in one error."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,32 @@ def _text_id(text: str) -> str:
     return hashlib.blake2b(f"text:{text}".encode(), digest_size=16).hexdigest()
 
 
+def listed(seed: Seed) -> str:
+    """A seed as `hub campaigns show` lists it."""
+    return f"not like {seed.name}" if seed.negative else seed.name
+
+
+def named(seeds: Sequence[Seed], wanted: str) -> Seed:
+    """The seed of this name (a text is its own), or of this id or how that begins.
+
+    NotFound, naming the nearest; InvalidInput where several are meant.
+    """
+    wanted = wanted.strip()
+    for means in (
+        [seed for seed in seeds if seed.id == wanted],
+        [seed for seed in seeds if listed(seed) == wanted],
+        [seed for seed in seeds if seed.name == wanted],
+        [seed for seed in seeds if len(wanted) >= _LEAST_ID and seed.id.startswith(wanted)],
+    ):
+        if len(means) == 1:
+            return means[0]
+        if means:
+            ids = ", ".join(f"{seed.id} ({listed(seed)})" for seed in means[:_NAMED])
+            more = " …" if len(means) > _NAMED else ""
+            raise InvalidInput(f"{wanted!r} is {len(means)} seeds", hint=f"Say which by its id: {ids}{more}.")
+    raise NotFound("seed", wanted, {listed(seed) for seed in seeds})
+
+
 def is_stale(seed: Seed, embedder: Embedder) -> bool:
     """Whether its vector is of another model, or missing."""
     return seed.vector is None or seed.embedding_version != embedder.version
@@ -115,6 +147,41 @@ def embed_stale(seeds: Sequence[Seed], blobs: Blobs, embedder: Embedder) -> list
         replace(seed, vector=vectors[seed.id], embedding_version=embedder.version) if seed.id in vectors else seed
         for seed in seeds
     ]
+
+
+def anew_or_lost(seeds: Sequence[Seed], blobs: Blobs, embedder: Embedder) -> tuple[list[Seed], list[Seed]]:
+    """Seeds of other models embedded anew, and those that can't be: texts that are not understood, pictures that are
+    gone or damaged. ModelError where the embedder does not work at all."""
+    unknown = not_understood([seed.name for seed in seeds if seed.kind is SeedKind.TEXT], embedder)
+    fit: list[Seed] = []
+    lost: list[Seed] = []
+    for seed in seeds:
+        if seed.kind is SeedKind.TEXT:
+            (lost if seed.name in unknown else fit).append(seed)
+        else:
+            (fit if _is_kept(seed, blobs) else lost).append(seed)
+    return embed_stale(fit, blobs, embedder), lost
+
+
+def not_understood(texts: Sequence[str], embedder: Embedder) -> set[str]:
+    """Those that an embedder can't embed."""
+    if not texts:
+        return set()
+    try:
+        embedder.embed_text(texts)
+    except ModelError:
+        if len(texts) == 1:
+            return set(texts)
+        return set().union(*(not_understood([text], embedder) for text in texts))
+    return set()
+
+
+def _is_kept(seed: Seed, blobs: Blobs) -> bool:
+    try:
+        _picture(seed, blobs)
+    except (NotFound, ImageError):
+        return False
+    return True
 
 
 def _picture(seed: Seed, blobs: Blobs) -> Image:

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from hub.archive import Archive
+from hub.campaigns import remove_command
 from hub.protocols import Blobs, Embedder, Store
 from hub.reembed import FRAMES_AT_ONCE, IDS_AT_ONCE, Kept, Progress, Show, re_embed
-from hub.seeds import embed_stale, is_stale
-from hub.types import Seed
-from shared.errors import BowerbirdError, InvalidInput, ModelError
+from hub.seeds import anew_or_lost, is_stale, listed, not_understood
+from hub.types import Seed, SeedKind
+from shared.errors import InvalidInput, ModelError
 
 REMOVED_AT_ONCE = 5_000
 
@@ -16,7 +17,8 @@ REMOVED_AT_ONCE = 5_000
 @dataclass(frozen=True)
 class Task:
     """What a migration would do. elements, frames: of the old version. known: elements of the new version. held: frames
-    whose picture is kept. seeds: to be embedded anew."""
+    whose picture is kept. seeds: to be embedded anew. seeds_lost: those of them that can't be, as their text is not
+    understood: campaign: seed."""
 
     old: str
     new: str
@@ -25,6 +27,7 @@ class Task:
     held: int
     known: int
     seeds: int
+    seeds_lost: tuple[str, ...] = ()
 
 
 def survey(store: Store, held: Callable[[Sequence[str]], set[str]], embedder: Embedder, old: str) -> Task:
@@ -37,8 +40,12 @@ def survey(store: Store, held: Callable[[Sequence[str]], set[str]], embedder: Em
         new = {each.element.frame_id for each in archive.stored(ids[start : start + IDS_AT_ONCE])} - frames
         frames |= new
         kept += len(held(list(new)))
-    seeds = sum(1 for some in all_seeds(store).values() for seed in some if is_stale(seed, embedder))
-    return Task(old, embedder.version, len(ids), len(frames), kept, archive.count(embedder.version), seeds)
+    stale = _stale_seeds(store, embedder)
+    texts = {name: [seed for seed in some if seed.kind is SeedKind.TEXT] for name, some in stale.items()}
+    unknown = not_understood(sorted({seed.name for some in texts.values() for seed in some}), embedder)
+    lost = [_named(name, seed) for name, some in texts.items() for seed in some if seed.name in unknown]
+    count = sum(map(len, stale.values()))
+    return Task(old, embedder.version, len(ids), len(frames), kept, archive.count(embedder.version), count, tuple(lost))
 
 
 def version_to_leave(archive: Archive, new: str) -> str:
@@ -57,29 +64,45 @@ def all_seeds(store: Store) -> dict[str, list[Seed]]:
     return {campaign.name: store.seeds(campaign.name) for campaign in store.campaigns()}
 
 
-def seeds_anew(store: Store, blobs: Blobs, embedder: Embedder) -> tuple[dict[str, list[Seed]], tuple[str, ...]]:
-    """By campaign, the seeds that another model embedded, embedded anew; nothing is stored. And the names of inactive
-    campaigns of which a seed can't be.
+def seeds_anew(store: Store, blobs: Blobs, embedder: Embedder) -> tuple[dict[str, list[Seed]], dict[str, list[Seed]]]:
+    """By campaign, the seeds that another model embedded, embedded anew; nothing is stored. And, by inactive campaign,
+    those that can't be.
 
-    ModelError, naming the campaign, where it is active: after the switch it would stand still.
+    ModelError, naming campaign and seeds, where one of an active campaign can't: after the switch it would stand still.
     """
     anew: dict[str, list[Seed]] = {}
-    left: list[str] = []
+    lost: dict[str, list[Seed]] = {}
+    active = {version.campaign for version in store.active_versions()}
+    for name, stale in _stale_seeds(store, embedder).items():
+        done, left = anew_or_lost(stale, blobs, embedder)
+        if left and name in active:
+            raise _stands_still(name, left, embedder)
+        anew |= {name: done} if done else {}
+        lost |= {name: left} if left else {}
+    return anew, lost
+
+
+def _stale_seeds(store: Store, embedder: Embedder) -> dict[str, list[Seed]]:
+    """By campaign, the seeds of other models: as they are edited now, and those of its active version."""
     active = {version.campaign: version.seeds for version in store.active_versions()}
+    stale = {}
     for name, seeds in all_seeds(store).items():
         wanted = {seed.id: seed for seed in (*active.get(name, ()), *seeds)}
-        stale = [seed for seed in wanted.values() if is_stale(seed, embedder)]
-        try:
-            anew[name] = embed_stale(stale, blobs, embedder)
-        except BowerbirdError as error:
-            if name not in active:
-                left.append(name)
-                continue
-            raise ModelError(
-                f"the seeds of campaign {name!r} can't be embedded by {embedder.name}: {error.message}",
-                hint="Remove those seeds, or migrate to an embedder that can. Nothing was switched.",
-            ) from error
-    return {name: seeds for name, seeds in anew.items() if seeds}, tuple(left)
+        stale[name] = [seed for seed in wanted.values() if is_stale(seed, embedder)]
+    return stale
+
+
+def _stands_still(name: str, lost: Sequence[Seed], embedder: Embedder) -> ModelError:
+    names = [listed(seed) for seed in lost]
+    return ModelError(
+        f"seeds of campaign {name!r} can't be embedded by {embedder.name}: {', '.join(map(repr, names))}",
+        hint=f"Nothing was switched. Migrate to an embedder that can, or: {remove_command(name, names)}, "
+        f"and then: hub campaigns commit {name!r}",
+    )
+
+
+def _named(campaign: str, seed: Seed) -> str:
+    return f"{campaign}: {listed(seed)}"
 
 
 # ── the switch ───────────────────────────────────────────────────────────────────────────────────────
@@ -88,12 +111,13 @@ def seeds_anew(store: Store, blobs: Blobs, embedder: Embedder) -> tuple[dict[str
 @dataclass(frozen=True)
 class Migrated:
     """How a migration went. seeds: embedded anew. dropped: elements of the old version that were deleted. left:
-    inactive campaigns of which a seed can't be embedded anew."""
+    inactive campaigns of which a seed can't be embedded anew. seeds_lost: these seeds, campaign: seed."""
 
     progress: Progress
     seeds: int
     dropped: int = 0
     left: tuple[str, ...] = ()
+    seeds_lost: tuple[str, ...] = ()
 
 
 def migrate(
@@ -118,7 +142,7 @@ def migrate(
     archive = store.archive
     if embedder.version == old:
         raise InvalidInput(f"{embedder.name} is the embedder that is used already")
-    seeds, left = seeds_anew(store, blobs, embedder)
+    seeds, lost = seeds_anew(store, blobs, embedder)
     archive.record_embedder(embedder.version, embedder.name, embedder.dim)
     progress, last = re_embed(archive, kept, embedder, old, workers=workers, show=show)
     progress, last = _caught_up(archive, kept, embedder, old, progress, last, workers, show)
@@ -129,7 +153,8 @@ def migrate(
     archive.choose_embedder(embedder.version, loaded_as)
     progress, last = _caught_up(archive, kept, embedder, old, progress, last, workers, show)
     dropped = drop(archive, old) if drop_old else 0
-    return Migrated(progress, sum(map(len, seeds.values())), dropped, left)
+    named = tuple(_named(name, seed) for name, some in lost.items() for seed in some)
+    return Migrated(progress, sum(map(len, seeds.values())), dropped, tuple(lost), named)
 
 
 def _caught_up(

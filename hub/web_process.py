@@ -81,7 +81,8 @@ class WebProcess:
             self.url = ""
             failures = 1 if url and time.monotonic() - began >= STEADY_S else failures + 1
             wait_s = self._backoff.delay(failures, random.random)
-            self._say_why(f"the web app {'ended' if url else 'did not start'}: {words}")
+            said = words.startswith("the web app ")  # a sentence of its own
+            self._say_why(words if said else f"the web app {'ended' if url else 'did not start'}: {words}")
             _log.debug("the web app is started again in %.1f s", wait_s)
             self._halt.wait(wait_s)
 
@@ -100,7 +101,7 @@ class WebProcess:
         finally:
             _stop(process)
             process.stderr.close()
-        words = " ".join(line.removeprefix("error: ") for line in before)
+        words = " ".join(_sentence(line.removeprefix("error: ")) for line in before if line)
         return words or f"exit code {process.returncode}", self.url
 
     def _listen(self, lines: IO[str], before: deque[str], said_url: str) -> None:
@@ -137,7 +138,11 @@ class WebProcess:
     def _say_why(self, trouble: str) -> None:
         if trouble != self.trouble:
             self.trouble = trouble
-            self._told(f"note      {trouble} It is tried again; collecting goes on.")
+            self._told(f"note      {_sentence(trouble)} Tried again every minute; collecting goes on.")
+
+
+def _sentence(words: str) -> str:
+    return words if words.endswith((".", ":", "!", "?", ",", ";")) else f"{words}."
 
 
 def _stop(process: subprocess.Popen[str]) -> None:

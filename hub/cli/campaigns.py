@@ -22,7 +22,7 @@ from hub.outcomes import overall, yields
 from hub.protocols import Trigger
 from hub.scope import format_hours, format_weekdays
 from hub.search import sources
-from hub.seeds import Pictures, picture_seeds, read_pictures, text_seeds
+from hub.seeds import Pictures, listed, named, picture_seeds, read_pictures, text_seeds
 from hub.sinks import SINKS, check_destination
 from hub.standing import standing
 from hub.triggers import TRIGGERS, to_json
@@ -127,6 +127,9 @@ def _embed_seeds(
 @click.argument("name")
 @seed_options
 @click.option("--found", "keys", multiple=True, type=int, metavar="KEY", help="A result of hub search, by its key.")
+@click.option(
+    "--remove", "gone", multiple=True, metavar="SEED", help="By name, as show lists it, text or id. Repeatable."
+)
 @pass_context
 def seed(
     ctx: Context,
@@ -135,18 +138,26 @@ def seed(
     texts: tuple[str, ...],
     unlike: tuple[Path, ...],
     keys: tuple[int, ...],
+    gone: tuple[str, ...],
 ) -> None:
-    """Add examples. They count from the next commit on."""
-    campaign = ctx.hub.store.campaign(name)
+    """Add examples, and remove some. It counts from the next commit on."""
+    store = ctx.hub.store
+    campaign = store.campaign(name)
     if not campaign.trigger.wants_seeds:
         raise InvalidInput(f"a {campaign.trigger.name} campaign has no use for seeds")
-    if not pictures and not texts and not unlike and not keys:
+    if not pictures and not texts and not unlike and not keys and not gone:
         raise InvalidInput(
-            "nothing to add", hint="Give --seed-images PATH, --text PROMPT, --found KEY or --not-like PATH."
+            "nothing to add or remove",
+            hint="Give --seed-images PATH, --text PROMPT, --found KEY, --not-like PATH or --remove SEED.",
         )
+    present = store.seeds(name)
+    leaving = [named(present, each).id for each in gone]
     seeds = [*_found(ctx, keys), *_embed_seeds(ctx, pictures, texts, unlike, campaign.trigger)]
-    added = ctx.hub.store.add_seeds(name, seeds)
-    click.echo(f"{_many(added, 'new seed')}. It counts after: hub campaigns commit {name!r}")
+    removed = store.remove_seeds(name, leaving) if leaving else 0
+    added = store.add_seeds(name, seeds) if seeds or not leaving else 0
+    said = [_many(added, "new seed")] if seeds or not leaving else []
+    said += [f"{_many(removed, 'seed')} removed"] if leaving else []
+    click.echo(f"{', '.join(said)}. It counts after: hub campaigns commit {name!r}")
 
 
 def _found(ctx: Context, keys: Sequence[int]) -> list[Seed]:
@@ -210,7 +221,7 @@ def show(ctx: Context, name: str, as_json: bool) -> None:
         **_scope_facts(campaign.scope),
         "tags": list(campaign.tags),
         **_budget_facts(campaign.budget),
-        "seeds": [f"{'not like ' if s.negative else ''}{s.name}" for s in store.seeds(name)],
+        "seeds": [listed(s) for s in store.seeds(name)],
         "created": when(campaign.created_at),
         "uncommitted_changes": life.uncommitted(store, campaign),
         "embedding_version": newest.embedding_version if newest else None,

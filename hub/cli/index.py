@@ -16,6 +16,8 @@ from hub.archive import ANY, EmbeddingUse
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.filter_options import filter_of, filter_options
 from hub.cli.output import print_facts, print_json, print_rows, say, when
+from hub.cli.search import say_why_no_crops
+from hub.filters import check_cameras
 from shared.errors import InvalidInput
 
 _EVERY_S = 10.0
@@ -205,8 +207,8 @@ def _say_migrated(done: switch.Migrated, name: str, *, as_json: bool) -> None:
             f"{went.gone:,} could not be: their picture is not kept any more. {went.broken:,} could not be read. "
             + ("They are deleted." if done.dropped else "Their old vectors stay until retention takes them.")
         )
-    for campaign in done.left:
-        click.echo(f"A seed of {campaign}, which is not active, can't be embedded by {name}: remove it.")
+    for each in done.seeds_lost:
+        click.echo(f"{name} can't embed the seed {each}. Take it away: hub campaigns seed CAMPAIGN --remove SEED")
     if done.dropped:
         click.echo(f"Deleted {done.dropped:,} elements of the old version.")
 
@@ -230,15 +232,21 @@ def _estimate(hub: Any, embedder: Any, task: switch.Task) -> str:
 def remove(ctx: Context, /, embedding_version: str | None, yes: bool, **given: Any) -> None:
     """Delete elements for good: those of a camera, a scan, a time. Samples and files on the disk stay.
 
-    What cameras show goes by itself after HUB_RETENTION_DAYS; what was scanned or imported stays until this is said.
+    Those of a scan go by --camera, which is the name of the folder, archive or film scanned, where the scan was given
+    no other. What cameras show goes by itself after HUB_RETENTION_DAYS; what was scanned or imported stays until this
+    is said.
     """
     where = filter_of(given)
     if where == ANY:
         raise InvalidInput(
             "which elements?", hint="Name a camera, a time, a label or a kind; see: hub index remove --help"
         )
+    check_cameras(where.cameras, ctx.hub.store)
     archive, version = ctx.hub.store.archive, embedding_version or ctx.hub.embedder().version
     n = removal.count(archive, version, where)
     if n and not yes:
         click.confirm(f"Delete {n:,} elements for good?", abort=True, err=True)
     click.echo(f"Deleted {sum(removal.remove(archive, version, where)) if n else 0:,} elements.")
+    any_one = None if n else archive.random(version)
+    if any_one is not None:
+        say_why_no_crops(where, any_one.vector, ctx.hub.corpus(version))

@@ -10,7 +10,9 @@ from hub.cli.context import Context, json_option, pass_context
 from hub.cli.filter_options import filter_of, filter_options
 from hub.cli.index import bar, embedding_option
 from hub.cli.output import print_facts
+from hub.cli.search import say_why_no_crops
 from hub.exchange import export_coco, export_fiftyone, export_file, import_file
+from hub.filters import check_cameras
 from shared.errors import InvalidInput
 
 
@@ -72,15 +74,34 @@ def export(
     **given: Any,
 ) -> None:
     """Write embeddings to a .parquet, .h5 or .hdf5 file, or pictures and detections to a folder."""
-    if (file is None) == (fmt is None) or (fmt is None) != (out is None):
-        raise InvalidInput("where to?", hint="Give a FILE.parquet or FILE.h5, or --format fiftyone --out DIR.")
+    _check_place(file, fmt, out)
     hub, where = ctx.hub, filter_of(given)
+    check_cameras(where.cameras, hub.store)
     archive, version = hub.store.archive, embedding_version or hub.embedder().version
     with bar("Exporting") as show:
         if out is not None:
             write = export_fiftyone if fmt == "fiftyone" else export_coco
             done = write(archive, hub.pictures, version, out, where, progress=show)
+            n = done.pictures + done.missing
             print_facts({"pictures": done.pictures, "not_kept": done.missing, "folder": str(out)}, as_json=as_json)
         elif file is not None:
-            written = export_file(archive, version, file, where, half=half, progress=show)
-            print_facts({"elements": written, "file": str(file)}, as_json=as_json)
+            n = export_file(archive, version, file, where, half=half, progress=show)
+            print_facts({"elements": n, "file": str(file)}, as_json=as_json)
+    any_one = None if n else archive.random(version)
+    if any_one is not None:
+        say_why_no_crops(where, any_one.vector, hub.corpus(version))
+
+
+def _check_place(file: Path | None, fmt: str | None, out: Path | None) -> None:
+    """InvalidInput unless it is either a file or a folder and what to write there."""
+    if file is not None and (fmt or out):
+        raise InvalidInput(
+            "give a file or a folder, not both",
+            hint="Embeddings go to a FILE.parquet or FILE.h5; pictures and detections, with --format, to --out FOLDER.",
+        )
+    if fmt and not out:
+        raise InvalidInput("where to?", hint=f"--format {fmt} --out FOLDER")
+    if out and not fmt:
+        raise InvalidInput(f"what is to go to {out}?", hint="--format coco, or --format fiftyone")
+    if file is None and out is None:
+        raise InvalidInput("where to?", hint="Give a FILE.parquet or FILE.h5, or --format coco --out FOLDER.")

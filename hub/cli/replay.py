@@ -16,8 +16,9 @@ from hub import campaigns as life
 from hub.appraise import Statistics
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_json, print_rows, say, when
+from hub.cli.search import write_file
 from hub.contact_sheet import Entry, contact_sheet
-from hub.filters import parse_filter
+from hub.filters import check_cameras, parse_filter
 from hub.replay import Models, Places, Replayed, Rules, Span, replay
 from hub.types import Sample
 from hub.vision import decode
@@ -37,7 +38,7 @@ _DRAWN = 100
 @click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only frames of this camera.")
 @click.option("--threshold", type=click.FloatRange(0.0, 1.0), help="In place of the campaigns' own.")
 @click.option("--target", "best", type=click.IntRange(1, 100_000), help="The best N frames, whatever their score.")
-@click.option("--dry-run", "dry", is_flag=True, help="Say what would come of it; nothing is stored.")
+@click.option("--dry-run", "dry", is_flag=True, help="Say what would come of it; takes nothing.")
 @click.option("--look-again", is_flag=True, help="Detect and embed what was not, in frames whose picture is kept.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Draw the best frames on one PNG.")
 @json_option
@@ -49,15 +50,19 @@ def run(
     """Run campaigns over what was seen before, as if they had been active then.
 
     What fits becomes samples, as far as its picture is kept; running again takes nothing twice. A campaign is run by
-    its newest version, active or not; one that was never committed is committed first.
+    its newest version, active or not; one that was never committed is committed first, for a dry run too.
     """
     hub = ctx.hub
     asked = Rules(**rules)
     where = parse_filter(since=since, until=until, cameras=cameras, now=time.time())
+    check_cameras(where.cameras, hub.store)
     span = Span(where.since or 0.0, float("inf") if where.until is None else where.until, where.cameras)
     ends = hub.store.archive.first_and_last(span.cameras)
     if ends is None:
-        raise InvalidInput("nothing was seen yet", hint="Let a hub run on your cameras, or scan files: hub scan PATH")
+        by = f" by {', '.join(cameras)}" if cameras else ""
+        raise InvalidInput(
+            f"nothing was seen yet{by}", hint="Let a hub run on your cameras, or scan files: hub scan PATH"
+        )
     for name in dict.fromkeys(names):
         _commit(ctx, name)
     targets = hub.targets(list(dict.fromkeys(names)))
@@ -115,11 +120,11 @@ def _row(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _statistics_row(each: Statistics) -> dict[str, Any]:
+def _statistics_row(each: Statistics, dry: bool) -> dict[str, Any]:
     return {
         "campaign": each.campaign,
         "version": each.version,
-        "collected": each.collected,
+        "would_take" if dry else "collected": each.collected,
         "seen": each.seen,
         "least": each.least,
         "most": each.most,
@@ -130,7 +135,7 @@ def _statistics_row(each: Statistics) -> dict[str, Any]:
 
 
 def _print(found: Replayed, rules: Rules) -> None:
-    print_rows([_statistics_row(each) for each in found.statistics], as_json=False, empty="")
+    print_rows([_statistics_row(each, rules.dry) for each in found.statistics], as_json=False, empty="")
     if found.samples:
         click.echo()
         print_rows([_row(each) for each in found.samples[:_SHOWN]], as_json=False, empty="")
@@ -177,4 +182,4 @@ def _draw(found: Replayed, of: Places, file: Path) -> None:
         box = sample.box if sample.score.row else None
         name = f"{sample.campaign} {sample.camera} {when(sample.taken_at)}"
         entries.append(Entry(image, sample.score.value, name, box))
-    file.write_bytes(contact_sheet(f"{found.taken:,} of {found.frames:,} frames", entries))
+    write_file(file, contact_sheet(f"{found.taken:,} of {found.frames:,} frames", entries))

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from hub.cli.context import Context, json_option, pass_context
-from hub.cli.output import print_facts, print_json, print_rows, when
+from hub.cli.output import print_facts, print_json, print_rows, say, when
 from hub.explain import explain
 from hub.export import FORMATS, export_samples
+from hub.search import files_of
 from hub.types import Sample, SampleStatus
 from shared.errors import InvalidInput
 
@@ -27,17 +28,23 @@ def samples() -> None:
 @samples.command("list")
 @click.option("--campaign", help="Only of this campaign.")
 @click.option("--camera", help="Only of this camera.")
-@click.option("--status", type=click.Choice([s.value for s in SampleStatus]))
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--status", type=click.Choice([s.value for s in SampleStatus]), help="Only those that are this.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 100_000), help="At most so many.")
 @json_option
 @pass_context
 def list_(
     ctx: Context, campaign: str | None, camera: str | None, status: str | None, limit: int, as_json: bool
 ) -> None:
     """The newest samples first."""
-    found = _samples(ctx, campaign, camera, status, limit)
+    found = _samples(ctx, campaign, camera, status, limit + 1)
+    shown, rows = found[:limit], [_row(sample) for sample in found[:limit]]
+    if as_json:
+        files = files_of([sample.frame_id for sample in shown], ctx.hub.store)
+        rows = [row | {"source": files.get(each.frame_id, "")} for row, each in zip(rows, shown, strict=True)]
+    if len(found) > limit:
+        say(f"the newest {limit:,}; more: --limit")
     print_rows(
-        [_row(sample) for sample in found],
+        rows,
         as_json=as_json,
         empty="No samples yet. See what your campaigns processed: hub campaigns list",
     )
@@ -157,9 +164,12 @@ def unsort(ctx: Context, /, ids: tuple[str, ...], **given: Any) -> None:
 @pass_context
 def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
     """Why a sample was taken: nearest seeds, its group of seeds, and how rare such a score is."""
-    found = explain(ctx.hub.store, ctx.hub.store.sample_id(sample_id))
+    store = ctx.hub.store
+    found = explain(store, store.sample_id(sample_id))
+    frame = store.sample(found.sample).frame_id
+    file = files_of([frame], store).get(frame, "")
     if as_json:
-        print_json(asdict(found))
+        print_json(asdict(found) | {"file": file})
         return
     facts = {
         "sample": found.sample,
@@ -168,6 +178,8 @@ def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
         "why": found.reason,
         "scorer": f"{found.scorer}; {found.source}" if found.source else found.scorer,
     }
+    if file:
+        facts["file"] = file
     if found.rarity is not None:
         facts["rarity"] = f"1 in {found.rarity:,.0f} of {found.background:,} background frames scores as high"
     if found.nearest:
@@ -177,10 +189,12 @@ def explain_(ctx: Context, sample_id: str, as_json: bool) -> None:
 
 
 @samples.command("export")
-@click.option("--campaign", required=True)
-@click.option("--format", "fmt", type=click.Choice(FORMATS), default="coco", show_default=True)
-@click.option("--status", type=click.Choice([s.value for s in SampleStatus]))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
+@click.option("--campaign", required=True, help="Samples of this campaign.")
+@click.option(
+    "--format", "fmt", type=click.Choice(FORMATS), default="coco", show_default=True, help="How labels are written."
+)
+@click.option("--status", type=click.Choice([s.value for s in SampleStatus]), help="Only those that are this.  [all]")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The folder.")
 @pass_context
 def export(ctx: Context, campaign: str, fmt: str, status: str | None, out: Path) -> None:
     """Write samples and their labels to a folder."""

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from hub.cli.context import Context, json_option, pass_context
-from hub.cli.output import print_json, print_rows, say
-from hub.contact_sheet import Entry, contact_sheet
-from hub.footage.files import measure
+from hub.cli.output import print_json, print_rows, say, when
+from hub.contact_sheet import Entry, check_form, contact_sheet
+from hub.footage.files import PICTURES, measure
 from hub.loading import inference_plan
 from hub.pictures import Pictures
 from hub.scan import Best, Models, Places, Rules, Scanned, scan
@@ -28,6 +28,9 @@ from shared.errors import BowerbirdError, ImageError, InvalidInput, NotFound
 
 SHOWN = 20
 """Unreadable files that are listed."""
+
+INTERRUPTED = 130
+"""Exit code of what Ctrl-C ended, as shells have it."""
 
 ON_SHEET = 30
 LINE_S = 10.0
@@ -42,7 +45,9 @@ LINE_S = 10.0
 @click.option("--every", default=1.0, show_default=True, type=click.FloatRange(0.04), help="Seconds, for films.")
 @click.option("--camera", default="", help="Camera to name them by.  [the folder, archive or film given]")
 @click.option("--crops", is_flag=True, help="Look for objects and make them searchable, even if no campaign asks.")
-@click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Draw the best frames into this PNG.")
+@click.option(
+    "--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Draw the best frames into this .png or .jpg."
+)
 @json_option
 @pass_context
 def scan_command(
@@ -65,11 +70,16 @@ def scan_command(
 
     Without a campaign everything is embedded, so that hub search finds it. A dry run takes no samples; it stores what
     was seen, which makes the scan after it cheap.
+
+    A picture was taken when its EXIF says, or else when its file was last written; a film began when it says, or else
+    its length before its file was last written. hub search --since goes by these times.
     """
     if threshold is not None and target is not None:
         raise click.UsageError("--threshold and --target exclude each other")
     if len(camera) > 100:
         raise click.UsageError("a camera's name has at most 100 characters")
+    if sheet is not None:
+        check_form(sheet.suffix)
     hub = ctx.hub
     targets = hub.targets(names)
     if not targets:
@@ -82,12 +92,19 @@ def scan_command(
         done = scan(
             paths, targets, places, Models(hub.detector, hub.embedder, batch, workers), rules, stop=stop, progress=show
         )
+    if not (done.stopped or done.progress.frames or done.unreadable):
+        raise InvalidInput(
+            f"no pictures or films in {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}",
+            hint=f"They are known by their names: {' '.join(sorted(PICTURES))} …, films, zip and tar archives.",
+        )
     sheets = [
         _draw(places.pictures, name, best, _sheet_path(sheet, name, len(targets))) for name, best in done.best.items()
     ]
     print_json(_facts(done, sheets)) if as_json else _print(done, dry, sheets)
     if done.unreadable and not done.progress.frames and not done.stopped:
         raise BowerbirdError("nothing could be read", hint="See the list above for what is wrong with each file.")
+    if done.stopped:
+        raise click.exceptions.Exit(INTERRUPTED)
 
 
 @contextmanager
@@ -107,6 +124,8 @@ def _stoppable() -> Iterator[threading.Event]:
     before = signal.signal(signal.SIGINT, ask)
     try:
         yield stop
+    except KeyboardInterrupt:
+        raise click.exceptions.Exit(INTERRUPTED) from None
     finally:
         signal.signal(signal.SIGINT, before)
 
@@ -197,8 +216,11 @@ def _draw(pictures: Pictures, campaign: str, best: Sequence[Best], path: Path) -
     """Where the sheet is, "" where there is nothing to draw."""
     if not best:
         return ""
+    entries = [_entry(pictures, each) for each in best]
+    drawn = contact_sheet(f"{campaign}: the best {len(best)}", entries, form=path.suffix)
     try:
-        path.write_bytes(contact_sheet(f"{campaign}: the best {len(best)}", [_entry(pictures, each) for each in best]))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(drawn)
     except OSError as error:
         raise InvalidInput(
             f"{path} can't be written: {error.strerror}", hint="Choose another place: --sheet"
@@ -216,9 +238,16 @@ def _entry(pictures: Pictures, best: Best) -> Entry:
     return Entry(image, sample.score.value, best.source or sample.frame_id, None if whole else sample.box)
 
 
+def _taken(first: float, last: float) -> str:
+    days = [time.strftime("%Y-%m-%d", time.localtime(at)) for at in (first, last)]
+    return f"Taken {days[0]} to {days[1]}." if days[0] != days[1] else f"Taken on {days[0]}."
+
+
 def _facts(done: Scanned, sheets: Sequence[str]) -> dict[str, Any]:
     return {
-        **{name: getattr(done.progress, name) for name in ("frames", "known", "repeated", "samples")},
+        **{name: getattr(done.progress, name) for name in ("frames", "known", "renamed", "repeated", "samples")},
+        "first": when(done.span[0]) if done.span else None,
+        "last": when(done.span[1]) if done.span else None,
         "stopped": done.stopped,
         "unsettled": done.unsettled,
         "campaigns": [asdict(each) for each in done.statistics],
@@ -232,6 +261,10 @@ def _print(done: Scanned, dry: bool, sheets: Sequence[str]) -> None:
     repeated = f", {now.repeated:,} seen twice" if now.repeated else ""
     took = "would be taken by a scan that is not dry" if dry else f"{now.samples:,} new samples"
     click.echo(f"{now.frames:,} frames, {now.known:,} of them known{repeated}" + ("." if dry else f"; {took}."))
+    if done.span:
+        click.echo(_taken(*done.span))
+    if now.renamed:
+        click.echo(f"{now.renamed:,} of them were known under another camera's name, which they keep.")
     rows = [
         {
             "campaign": each.campaign,
@@ -251,7 +284,10 @@ def _print(done: Scanned, dry: bool, sheets: Sequence[str]) -> None:
     for path in (each for each in sheets if each):
         click.echo(f"The best frames: {path}")
     if done.unsettled:
-        click.echo(f"Not judged yet, as they choose among all: {', '.join(done.unsettled)}. Run the scan again.")
+        click.echo(
+            f"Not judged yet: {', '.join(done.unsettled)}. Campaigns with limits, windows or bursts are judged when "
+            "all is seen: run the scan again."
+        )
     if done.unreadable:
         click.echo(f"\n{len(done.unreadable):,} could not be read:", err=True)
         for each in done.unreadable[:SHOWN]:

@@ -1,5 +1,7 @@
 """`hub search`: everything the cameras ever showed, by text, picture, element or sample."""
 
+import errno
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -7,17 +9,34 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 
+from hub.archive import Filter
 from hub.cli.context import Context, json_option, pass_context
 from hub.cli.output import print_json, print_rows, say, when
 from hub.contact_sheet import Entry, contact_sheet
+from hub.corpus import Corpus
 from hub.element_seeds import as_seeds, name_of
-from hub.filters import parse_filter
-from hub.search import MOST, SAME_SCENE, Examples, Found, Group, Kept, Query, Sources, search, sources
+from hub.filters import check_cameras, parse_filter
+from hub.footage.files import FOREIGN, PICTURES
+from hub.search import (
+    MOST,
+    SAME_SCENE,
+    Examples,
+    Found,
+    Group,
+    Kept,
+    Query,
+    Sources,
+    missing_labels,
+    search,
+    sources,
+)
 from hub.search_data import as_data
 from hub.types import ElementKind
 from hub.vision import DecodeLimits, decode
-from shared.errors import InvalidInput
+from shared.errors import ImageError, InvalidInput, NotFound, StorageFull
 
 _DRAWN = 100
 """Pictures on a sheet at most."""
@@ -26,15 +45,23 @@ _DRAWN = 100
 @click.command("search")
 @click.argument("query", nargs=-1)
 @click.option("--k", default=20, show_default=True, type=click.IntRange(1, MOST), help="Results.")
-@click.option("--image", "images", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A picture like what is wanted, the same as its name alone.",
+)
 @click.option("--element", "elements", multiple=True, type=int, metavar="KEY", help="A result of a search before.")
 @click.option("--sample", "samples", multiple=True, metavar="ID", help="A sample, or how its id begins.")
 @click.option("--unlike", multiple=True, metavar="TEXT|IMAGE", help="What is not wanted.")
-@click.option("--unlike-element", multiple=True, type=int, metavar="KEY")
+@click.option("--unlike-element", multiple=True, type=int, metavar="KEY", help="A result that is not wanted.")
 @click.option("--since", metavar="TIME", help="Taken from then on: 7d, 24h (ago), 2026-11-20T18:00 (UTC).")
 @click.option("--until", metavar="TIME", help="Taken before.")
 @click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only of this camera.")
-@click.option("--label", "labels", multiple=True, metavar="LABEL", help="Only crops of this label.")
+@click.option(
+    "--label", "labels", multiple=True, metavar="LABEL", help="Only crops of this label; whole frames have none."
+)
 @click.option("--kind", type=click.Choice([kind.value for kind in ElementKind]), help="Whole frames or crops only.")
 @click.option("--group/--no-group", default=True, show_default=True, help="Put near-duplicates together.")
 @click.option("--seed", "campaign", metavar="CAMPAIGN", help="Add the results to this campaign's seeds.")
@@ -53,18 +80,24 @@ def search_(ctx: Context, /, query: tuple[str, ...], k: int, campaign: str | Non
     unlike = _examples(given["unlike"], given["unlike_element"], ())
     names = ("since", "until", "cameras", "labels", "kind")
     where = parse_filter(**{name: given[name] for name in names}, now=time.time())
+    check_cameras(where.cameras, ctx.hub.store)
     of = sources(ctx.hub)
     found = search(Query(like, unlike, where, k, SAME_SCENE if given["group"] else None), of)
     if as_json:
         print_json(as_data(found))
     else:
         print_rows(
-            [_row(each) for each in found.groups],
+            _rows(found),
             as_json=False,
             empty="Nothing like it was seen. What is searchable: hub index stats",
         )
-        if found.groups and not found.complete:
-            say(f"Of the {found.looked_at:,} nearest; there are more. Narrow it down with --camera, --since or --kind.")
+        if 0 < len(found.groups) < k and not found.complete:
+            say(
+                f"Not {k}: the {found.looked_at:,} nearest show the same {len(found.groups)} scenes again and again. "
+                "To see others narrow it down with --camera, --since or --kind; to see each: --no-group."
+            )
+    if not found.groups:
+        say_why_no_crops(where, found.vector, of.corpus)
     if given["out"]:
         say(f"Copied {_copy(found, of, given['out']):,} pictures to {given['out']}.")
     if given["sheet"]:
@@ -77,6 +110,9 @@ def search_(ctx: Context, /, query: tuple[str, ...], k: int, campaign: str | Non
 def _examples(words: Sequence[str], elements: Sequence[int], samples: Sequence[str]) -> Examples:
     """Words that name a file are pictures; the others together are a text."""
     files = [word for word in words if _is_file(word)]
+    for word in words:
+        if word not in files and _looks_like_a_picture(word):
+            raise InvalidInput(f"there is no file {word}", hint="A text has no slash and no picture's ending.")
     text = " ".join(word for word in words if word not in files).strip()
     return Examples((text,) if text else (), tuple(map(_read, files)), tuple(elements), tuple(samples))
 
@@ -88,11 +124,61 @@ def _is_file(word: str) -> bool:
         return False
 
 
+def _looks_like_a_picture(word: str) -> bool:
+    """By its ending, or as a path; a text of several words may have a slash in it."""
+    return Path(word).suffix.lower() in PICTURES | FOREIGN or (os.sep in word and not re.search(r"\s", word))
+
+
 def _read(path: str) -> bytes:
-    size, most = Path(path).stat().st_size, DecodeLimits().max_bytes
-    if size > most:
-        raise InvalidInput(f"{path} has {size:,} bytes, the most of a picture is {most:,}")
-    return Path(path).read_bytes()
+    """A picture that can be decoded. InvalidInput and ImageError name the file."""
+    try:
+        size, most = Path(path).stat().st_size, DecodeLimits().max_bytes
+        if size > most:
+            raise InvalidInput(f"{path} has {size:,} bytes, the most of a picture is {most:,}")
+        data = Path(path).read_bytes()
+        decode(data)
+    except OSError as error:
+        raise InvalidInput(f"{path} can't be read: {error.strerror}") from error
+    except ImageError as error:
+        raise ImageError(error.reason, f"{path}: {error.message}", hint=error.hint) from error
+    return data
+
+
+def say_why_no_crops(where: Filter, vector: NDArray[np.float32], corpus: Corpus) -> None:
+    """Where nothing was found of a label, or no crop. vector: (d,) unit, any of the corpus's embedder."""
+    if not where.labels and where.kind is not ElementKind.CROP:
+        return
+    unknown, labels = missing_labels(where, vector, corpus)
+    if where.labels and not unknown:
+        return  # it is the rest of the filter
+    if labels is None:
+        say(
+            "No crops are stored, and only crops have labels. They are stored where a campaign wants them, or with "
+            "HUB_CORPUS=crops, hub scan --crops, or hub campaigns run --look-again."
+        )
+        return
+    for label in unknown:
+        say(NotFound("label", label, labels).told)
+
+
+def write_file(file: Path, data: bytes) -> None:
+    """With its folder. InvalidInput where it can't be written, StorageFull where there is no room."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise StorageFull(
+                f"no room for {file}: {error.strerror}", hint="Free some space, or choose another place."
+            ) from error
+        raise InvalidInput(f"{file} can't be written: {error.strerror}", hint="Choose another place.") from error
+
+
+def _rows(found: Found) -> list[dict[str, Any]]:
+    """For a table; columns that may be empty for all are there only where they are not."""
+    rows = [_row(each) for each in found.groups]
+    empty = [name for name in ("nearer_than", "file") if not any(row[name] for row in rows)]
+    return [{name: value for name, value in row.items() if name not in empty} for row in rows]
 
 
 def _row(group: Group) -> dict[str, Any]:
@@ -106,6 +192,7 @@ def _row(group: Group) -> dict[str, Any]:
         "nearer_than": "" if group.rarity is None else f"{1.0 - group.rarity:.2%} of what is seen",
         "like_it": group.count - 1,
         "picture": group.kept.value or "no longer kept",
+        "file": group.source,
     }
 
 
@@ -125,7 +212,6 @@ def _seed(ctx: Context, found: Found, of: Sources, name: str) -> None:
 
 def _copy(found: Found, of: Sources, folder: Path) -> int:
     """The best picture of each group, as it is kept; returns how many there were."""
-    folder.mkdir(parents=True, exist_ok=True)
     copied = 0
     for i, group in enumerate(found.groups):
         data = _picture(group, of)
@@ -134,7 +220,7 @@ def _copy(found: Found, of: Sources, folder: Path) -> int:
             camera = re.sub(r"[^\w.-]+", "-", element.camera)[:60]
             ending = "png" if data.startswith(b"\x89PNG") else "jpg"
             name = f"{i + 1:03}_{camera}_{when(element.taken_at).replace(':', '')}_{element.key}.{ending}"
-            (folder / name).write_bytes(data)
+            write_file(folder / name, data)
             copied += 1
     return copied
 
@@ -154,4 +240,4 @@ def _draw(found: Found, of: Sources, file: Path) -> None:
         element, data = group.best.element, _picture(group, of)
         box = element.box if element.row and group.kept is Kept.PICTURE else None
         entries.append(Entry(decode(data) if data else None, group.best.cosine, name_of(element), box))
-    file.write_bytes(contact_sheet(f"{len(found.groups):,} results", entries))
+    write_file(file, contact_sheet(f"{len(found.groups):,} results", entries))

@@ -22,6 +22,11 @@ class FrameOrder:
     def __len__(self) -> int:
         return len(self._times)
 
+    @property
+    def span(self) -> tuple[float, float] | None:
+        """The first and the last capture time, Unix seconds; None without a frame."""
+        return (min(self._times), max(self._times)) if self._times else None
+
     def __contains__(self, frame_id: str) -> bool:
         return self._knows(_short(bytes.fromhex(frame_id)))
 

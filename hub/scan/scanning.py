@@ -100,7 +100,8 @@ class _Scan:
             unsettled = [target.version.campaign for target in waiting]
         else:
             self._take([], "early", self._judges["early"].finish())
-            self._settle()
+            if not self._settle():
+                stopped, unsettled = True, [target.version.campaign for target in self._late]
         return self._scanned(stopped, unsettled)
 
     # ── looking ──────────────────────────────────────────────────────────────────────────────────────
@@ -142,11 +143,17 @@ class _Scan:
                 bytes=now.bytes + each.size,
                 frames=now.frames + first,
                 known=now.known + (first and not each.is_new),
+                renamed=now.renamed + (first and self._keeps_its_name(each)),
                 repeated=now.repeated + (not first),
             )
         if len(self._batch) >= WRITTEN or time.monotonic() > self._written_at + WRITE_S:
             self._write()
         self._tell(self._progress)
+
+    def _keeps_its_name(self, each: Seen) -> bool:
+        """Whether it is known under another camera's name than is asked for."""
+        wanted = self._rules.camera
+        return bool(wanted) and not each.is_new and each.observation.frame.camera != wanted
 
     def _write(self) -> None:
         """What was seen, judged by those campaigns that can; films that ended with the batch are done."""
@@ -166,9 +173,10 @@ class _Scan:
 
     # ── what can only be judged in the end ───────────────────────────────────────────────────────────
 
-    def _settle(self) -> None:
+    def _settle(self) -> bool:
+        """Whether it came to its end, and was not stopped on the way."""
         if not self._late:
-            return
+            return True
         judge = self._judges["late"] = self._appraiser(self._late, self._memory())
         before = self._stop.is_set()
         for page in self._order.pages(PAGE):
@@ -178,8 +186,9 @@ class _Scan:
             self._progress = replace(self._progress, settling=True, settled=self._progress.settled + len(page))
             self._tell(self._progress)
             if self._stop.is_set() and not before:
-                return
+                return False
         self._take([], "late", judge.finish())
+        return True
 
     def _memory(self) -> Memory:
         return Memory() if self._rules.best is not None else taken_elsewhere(self._of.store, self._late, self._order)
@@ -203,4 +212,5 @@ class _Scan:
                 names[campaign]: [Best(each, places[each.frame_id].source) for each in best]
                 for campaign, best in top.items()
             },
+            self._order.span,
         )

@@ -50,6 +50,7 @@ class Places:
 @dataclass(frozen=True)
 class Progress:
     """How far it is. bytes: read of the files. frames: seen, each once. known: of these, looked at in an earlier scan.
+    renamed: of these, the ones that are known under another camera's name than the rules say, and keep it.
 
     settling: all is looked at, and `settled` frames were judged in the order of time.
     """
@@ -57,6 +58,7 @@ class Progress:
     bytes: int = 0
     frames: int = 0
     known: int = 0
+    renamed: int = 0
     repeated: int = 0
     samples: int = 0
     unreadable: int = 0
@@ -77,7 +79,7 @@ class Scanned:
     """What came of it.
 
     new: samples that were stored. unsettled: campaigns that were not judged, since the scan was stopped. best: by
-    campaign, as many as the rules say.
+    campaign, as many as the rules say. span: when the first and the last frame was taken, Unix seconds; None without.
     """
 
     progress: Progress
@@ -87,3 +89,4 @@ class Scanned:
     stopped: bool
     unsettled: tuple[str, ...]
     best: dict[str, list[Best]]
+    span: tuple[float, float] | None = None

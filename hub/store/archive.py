@@ -95,6 +95,10 @@ class SqlArchive:
         with self._database.reading() as connection:
             return frames.first_and_last(connection, cameras)
 
+    def cameras(self, sought: Sequence[str] = ()) -> set[str]:
+        with self._database.reading() as connection:
+            return frames.cameras(connection, sought)
+
     # ── the ring of recent pictures ──────────────────────────────────────────────────────────────────
 
     def oldest_pictures(self, limit: int) -> list[SeenFrame]:

@@ -191,6 +191,14 @@ def first_and_last(connection: sa.Connection, cameras: Sequence[str]) -> tuple[f
     return None if ends[0] is None or ends[1] is None else (ends[0], ends[1])
 
 
+def cameras(connection: sa.Connection, sought: Sequence[str]) -> set[str]:
+    """Of frames, and of elements where some sought are of no frame: what was imported may have none."""
+    found = set(connection.scalars(sa.select(frames.c.camera).distinct()))
+    if not found.issuperset(sought):
+        found |= set(connection.scalars(sa.select(elements.c.camera).distinct()))
+    return found
+
+
 def oldest_pictures(connection: sa.Connection, limit: int) -> list[SeenFrame]:
     """Whose picture is kept."""
     return _frames(connection, _plain().where(sa.text("picture_bytes > 0")).order_by(frames.c.taken_at).limit(limit))

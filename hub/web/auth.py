@@ -9,7 +9,7 @@ from hub.web.problems import problem
 from shared.errors import NotSetUp
 from shared.token import check_token
 
-OPEN = frozenset({"health.healthz", "health.readyz"})
+OPEN = frozenset({"health.front", "health.healthz", "health.readyz"})
 """Endpoints that answer without a token."""
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
@@ -76,9 +76,11 @@ def _is_cross_site() -> bool:
 
 
 def _unauthorised() -> Response:
+    given = request.headers.get("Authorization", "")
+    is_wrong = given[:7].lower() == "bearer " and given[7:].strip()
     return problem(
         401,
-        detail="a token is needed",
+        detail="that token is not the one that is set" if is_wrong else "a token is needed",
         hint="Send the hub's HUB_API_TOKEN: Authorization: Bearer TOKEN",
         headers=[("WWW-Authenticate", 'Bearer realm="hub"')],
     )

@@ -1,7 +1,8 @@
-"""Is it alive, and can it do its work? For supervisors and load balancers, so open without a token."""
+"""What is here, is it alive, and can it work? For people, supervisors and load balancers: open without a token."""
 
 import time
 from collections.abc import Callable
+from importlib.metadata import version
 
 from flask import Blueprint, Response, jsonify
 
@@ -13,10 +14,26 @@ from shared.log import redact
 POLLED_S = 30.0
 """A collector says how its cameras do more often than this."""
 
+FRONT = """\
+This is a Bowerbird hub, version {version}. It has an API, and no pages yet:
+
+/healthz         whether it is alive
+/readyz          whether it can do its work
+/api/v1/search   what was seen, by pictures, words or vectors
+/api/v1/ann      nearest neighbours
+"""
+
 
 def blueprint(parts: Parts, *, clock: Callable[[], float] = time.time) -> Blueprint:
-    """/healthz: 200 while it answers. /readyz: 200, or 503 with what is not ready. clock: Unix seconds."""
+    """/: what is here, as text. /healthz: 200 while it answers. /readyz: 200, or 503 with what is not ready.
+
+    clock: Unix seconds.
+    """
     routes = Blueprint("health", __name__)
+
+    @routes.get("/")
+    def front() -> Response:
+        return Response(FRONT.format(version=version("bowerbird")), mimetype="text/plain")
 
     @routes.get("/healthz")
     def healthz() -> Response:

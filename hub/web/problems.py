@@ -12,6 +12,7 @@ from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound as NoRoute
 
 from shared.errors import (
     AlreadyExists,
@@ -95,7 +96,13 @@ def of_http(error: HTTPException) -> Response | HTTPException:
     if error.code is None or error.code < 400:  # an answer of its own
         return error
     kept = [(name, value) for name, value in error.get_headers() if name.lower() in _KEPT_HEADERS]
-    return problem(error.code, error.name, error.description or "", headers=kept)
+    detail = "there is no such page" if _is_plain_404(error) else error.description or ""
+    return problem(error.code, error.name, detail, headers=kept)
+
+
+def _is_plain_404(error: HTTPException) -> bool:
+    """Whether no route is there, and nobody said anything of it."""
+    return isinstance(error, NoRoute) and error.description == NoRoute.description
 
 
 def of_fault(error: Exception) -> Response:

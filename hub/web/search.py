@@ -8,12 +8,12 @@ from flask import Blueprint, Response, jsonify, request
 
 from hub.archive import Element, Filter, Stored
 from hub.filters import parse_filter
-from hub.search import MOST, SAME_SCENE, Examples, Query, kept_of, search, sources
+from hub.search import MOST, SAME_SCENE, Examples, Found, Query, files_of, kept_of, search, sources
 from hub.search_data import as_data, element_data
 from hub.vision import DecodeLimits
 from hub.web.parts import Parts
 from hub.web.values import json_object
-from shared.errors import InvalidInput, NotFound
+from shared.errors import InvalidInput, ModelError, NotFound
 
 _MOST_EXAMPLES = 20
 """Of each kind in one search."""
@@ -35,13 +35,14 @@ def blueprint(parts: Parts) -> Blueprint:
 
     @routes.route("/search", methods=["GET", "POST"])
     def search_() -> Response:
-        return jsonify(as_data(search(_query(), sources(parts))))
+        return jsonify(as_data(_found(_query(), parts)))
 
     @routes.get("/elements/<int:key>")
     def element(key: int) -> Response:
         found = _element(parts, key)
         kept = kept_of([found.frame_id], sources(parts))[found.frame_id]
-        return jsonify(**element_data(found), picture=kept.value)
+        source = files_of([found.frame_id], parts.store).get(found.frame_id, "")
+        return jsonify(**element_data(found, source), picture=kept.value)
 
     @routes.get("/elements/<int:key>/image.jpg")
     def image(key: int) -> Response:
@@ -69,18 +70,32 @@ def _element(parts: Parts, key: int) -> Element:
     return found[0].element
 
 
+def _found(query: Query, parts: Parts) -> Found:
+    """A text that the embedder does not understand is the client's mistake; an embedder that can't be loaded is not."""
+    of = sources(parts)
+    try:
+        return search(query, of)
+    except ModelError as error:
+        if query.like.texts or query.unlike.texts:
+            raise InvalidInput(error.message, hint=error.hint) from error
+        raise
+
+
 def _query() -> Query:
-    """What a request asks for: a query string, a form with pictures, or a JSON object."""
+    """What a request asks for: a query string, a form with pictures, a JSON object, or a picture as its body."""
     if request.method == "GET":
         return _of(_lists(request.args), ())
     if request.is_json:
         return _of(_json_lists(json_object()), ())
     most = DecodeLimits().max_bytes
     request.max_content_length = _BODY_BYTES
-    pictures = [file.stream.read(most + 1) for file in request.files.getlist("image")]
+    if request.mimetype.startswith("image/"):
+        pictures, said = [request.stream.read(most + 1)], _lists(request.args)
+    else:
+        pictures, said = [file.stream.read(most + 1) for file in request.files.getlist("image")], _lists(request.form)
     if any(len(data) > most for data in pictures):
         raise InvalidInput(f"a picture has at most {most:,} bytes")
-    return _of(_lists(request.form), pictures)
+    return _of(said, pictures)
 
 
 def _lists(values: Any) -> dict[str, list[str]]:
@@ -112,7 +127,8 @@ _KNOWN = {
 def _of(given: Mapping[str, Sequence[str]], pictures: Sequence[bytes]) -> Query:
     for name, values in given.items():
         if name not in _KNOWN:
-            raise NotFound("parameter", name, _KNOWN)
+            unknown = NotFound("parameter", name, _KNOWN)
+            raise InvalidInput(unknown.message, hint=unknown.hint)
         if len(values) > _MOST_EXAMPLES:
             raise InvalidInput(f"{name} is given {len(values)} times, at most {_MOST_EXAMPLES} are taken")
     if len(pictures) > _MOST_EXAMPLES:

@@ -1,5 +1,6 @@
 """gunicorn, as it fits the hub's web app: one worker process with threads, for they share models and indexes."""
 
+import errno
 import logging
 import os
 import socket
@@ -53,13 +54,22 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=256)
     except (OSError, OverflowError) as error:
-        hint = "Stop what uses it, or choose another with HUB_PORT or hub web --port." if port else ""
-        raise BowerbirdError(f"can't listen on {host} port {port}: {error}", hint=hint) from None
+        raise _not_had(host, port, error) from None
     # Accepted sockets inherit these.
     timeout = struct.pack("ll", SOCKET_TIMEOUT_S, 0)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeout)
     return listener
+
+
+def _not_had(host: str, port: int, error: OSError | OverflowError) -> BowerbirdError:
+    """Why an address can't be had. Its words are short: `hub run` says them on one line."""
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        taken = f"the web app can't have port {port}: it is taken"
+        return BowerbirdError(taken, hint="Stop what uses it, or set HUB_PORT.")
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    hint = "Choose another with HUB_HOST and HUB_PORT, or hub web --host and --port."
+    return BowerbirdError(f"the web app can't listen on {host} port {port}: {why}", hint=hint)
 
 
 def url(listener: socket.socket) -> str:

@@ -47,6 +47,13 @@ def test_rows_have_what_filters_go_by(store, archive):
     assert np.linalg.norm(rows.vectors, axis=1) == pytest.approx(1.0, abs=1e-6)
 
 
+def test_cameras_are_those_of_frames_and_where_one_is_sought_in_vain_of_elements(store, archive):
+    store.write(Batch(frames(2, camera="yard")))
+    archive.add([newcomer(1)])
+    assert archive.cameras() == archive.cameras(["yard"]) == {"yard"}
+    assert archive.cameras(["ann"]) == {"yard", "ann"}
+
+
 def test_of_nothing_there_are_no_rows(archive):
     assert len(archive.rows("v1", after=0, limit=9)) == len(archive.living("v1", first=0, last=9)) == 0
     assert (archive.last_id("v1"), archive.count("v1"), archive.random("v1"), archive.keys("v1")) == (0, 0, None, [])

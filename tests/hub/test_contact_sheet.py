@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from hub.contact_sheet import CELL_WH, Entry, contact_sheet
+from shared.errors import InvalidInput
 
 
 def read(png):
@@ -46,3 +47,14 @@ def test_a_picture_that_is_gone_and_a_long_name_of_any_letters_do_no_harm():
 
 def test_no_entry_is_a_sheet_with_its_title():
     assert read(contact_sheet("birds", [])).shape[0] > 40
+
+
+@pytest.mark.parametrize(("form", "magic"), [(".png", b"\x89PNG"), (".jpg", b"\xff\xd8"), (".JPEG", b"\xff\xd8")])
+def test_a_sheet_is_what_its_suffix_says(form, magic):
+    assert contact_sheet("birds", [], form=form).startswith(magic)
+
+
+@pytest.mark.parametrize("form", [".gif", "", ".tiff"])
+def test_other_forms_are_refused(form):
+    with pytest.raises(InvalidInput, match="can't be written as"):
+        contact_sheet("birds", [], form=form)

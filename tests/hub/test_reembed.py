@@ -7,6 +7,7 @@ import pytest
 
 from hub.archive import SeenFrame
 from hub.blobs import open_blobs
+from hub.campaigns import commit
 from hub.corpus import Corpus
 from hub.models.builtin_embedder import BuiltinEmbedder
 from hub.models.embedder import load_embedder
@@ -168,6 +169,50 @@ def test_a_campaign_that_is_not_active_does_not_hold_the_others_up(store, blobs,
     campaign(store, "words", *text_seeds(["a bird"], new), active=False)
     add(store.archive, new, range(2, 4))
     assert switch(store, blobs, pictures, old, new, loaded_as="built-in").left == ("words",)
+
+
+def test_the_pictures_of_an_inactive_campaign_are_embedded_though_its_text_is_not(store, blobs, pictures, new, old):
+    key = "a" * 32
+    blobs.put(key, jpeg(5))
+    picture = Seed(key, SeedKind.IMAGE, "five.jpg", key, new.embed([decode(jpeg(5))])[0], new.version)
+    campaign(store, "cars", picture, *text_seeds(["a bird"], new), active=False)
+    add(store.archive, new, range(2, 4))
+    done = switch(store, blobs, pictures, old, new, loaded_as="built-in")
+    assert (done.seeds, done.left, done.seeds_lost) == (1, ("cars",), ("cars: a bird",))
+    assert {seed.name: seed.embedding_version for seed in store.seeds("cars")} == {
+        "five.jpg": old.version, "a bird": new.version,
+    }  # fmt: skip
+
+
+def test_a_picture_that_is_gone_is_named_and_the_others_are_embedded(store, blobs, pictures, new, old):
+    keys = ["a" * 32, "b" * 32]
+    blobs.put(keys[0], jpeg(5))
+    vector = old.embed([decode(jpeg(5))])[0]
+    seeds = [Seed(key, SeedKind.IMAGE, f"{key[0]}.jpg", key, vector, old.version) for key in keys]
+    campaign(store, "birds", *seeds, active=False)
+    done = switch(store, blobs, pictures, new, old)
+    assert (done.seeds, done.seeds_lost) == (1, ("birds: b.jpg",))
+
+
+def test_a_survey_names_the_seeds_that_would_be_lost(store, pictures, new, old):
+    campaign(store, "words", *text_seeds(["a bird", "a fox"], new), active=False)
+    task = survey(store, pictures.held, old, new.version)
+    assert (task.seeds, task.seeds_lost) == (2, ("words: a bird", "words: a fox"))
+    assert survey(store, pictures.held, new, old.version).seeds_lost == ()
+
+
+def test_after_the_removal_that_the_error_names_the_migration_goes_on(store, blobs, pictures, new, old):
+    key = "a" * 32
+    blobs.put(key, jpeg(5))
+    picture = Seed(key, SeedKind.IMAGE, "five.jpg", key, new.embed([decode(jpeg(5))])[0], new.version)
+    campaign(store, "cars", picture, *text_seeds(["a car"], new))
+    add(store.archive, new, range(2, 4))
+    with pytest.raises(ModelError, match="'a car'") as error:
+        switch(store, blobs, pictures, old, new, loaded_as="built-in")
+    assert "hub campaigns seed 'cars' --remove 'a car'" in error.value.hint
+    store.remove_seeds("cars", [seed.id for seed in store.seeds("cars") if seed.kind is SeedKind.TEXT])
+    commit(store, blobs, "cars", lambda: new, now=2000.0)
+    assert switch(store, blobs, pictures, old, new, loaded_as="built-in").seeds == 1
 
 
 def campaign(store, name, *seeds, active=True):

@@ -255,6 +255,16 @@ def test_a_stopped_scan_keeps_what_was_done_and_the_next_one_goes_on(hub, folder
     assert (len(hub.taken()), len(hub.taken("limited")), hub.processed()) == (40, 3, (80, 40))
 
 
+def test_a_scan_that_is_stopped_while_it_settles_says_so(hub, folder):
+    hub.campaign("limited", budget=Budget(0.1, (RateLimit(3, 1e9),)))
+    put(folder, *[0.2, 0.8] * 5)
+    stop = threading.Event()
+    first = hub.scan(folder, stop=stop, progress=lambda now: now.settling and stop.set())
+    assert (first.stopped, first.unsettled) == (True, ("limited",))
+    second = hub.scan(folder)
+    assert (second.stopped, len(hub.taken("limited"))) == (False, 3)
+
+
 def test_a_stopped_scan_leaves_no_thread_behind(hub, tmp_path):
     path = film(tmp_path / "a.avi", [scene(i) for i in range(60)])
     before, stop = threading.active_count(), threading.Event()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hub.archive import SeenFrame
 from hub.cli.main import cli
 from hub.store import open_store
 from hub.types import Batch, Detections, Frame, Observation, Remembered, Sample, Score
@@ -138,6 +139,26 @@ def test_a_difference_names_seeds_and_unknown_versions_are_refused(hub, photos):
     assert "version" in hub("campaigns", "diff", "owls", "1", "7", code=2)
 
 
+def test_seeds_are_removed_by_their_names(hub, shown, photos):
+    hub("campaigns", "create", "owls", "--seed-images", photos / "owl.jpg")
+    hub("campaigns", "seed", "owls", "--not-like", photos / "parrot.jpg", "--text", "owl")
+    assert "no seed named 'owls'" in hub("campaigns", "seed", "owls", "--remove", "owls", code=2)
+    said = hub("campaigns", "seed", "owls", "--remove", "owl", "--remove", "not like parrot.jpg", "--text", "a bird")
+    assert "1 new seed, 2 seeds removed. It counts after: hub campaigns commit 'owls'" in said
+    assert sorted(shown("owls")["seeds"]) == ["a bird", "owl.jpg"]
+    assert "nothing to add or remove" in hub("campaigns", "seed", "owls", code=2)
+
+
+def test_a_text_that_the_embedder_can_not_read_is_named_with_what_removes_it(hub, shown, photos, monkeypatch):
+    hub("campaigns", "create", "owls", "--seed-images", photos / "owl.jpg", "--text", "an owl")
+    monkeypatch.setenv("HUB_EMBEDDER", "built-in")
+    said = hub("campaigns", "commit", "owls", "--re-embed", code=1)
+    assert "'an owl'" in said and "hub campaigns seed 'owls' --remove 'an owl'" in said
+    assert "1 seed removed" in hub("campaigns", "seed", "owls", "--remove", "an owl")
+    hub("campaigns", "commit", "owls", "--re-embed")
+    assert shown("owls")["seeds"] == ["owl.jpg"]
+
+
 def test_what_is_not_wanted_alone_is_no_campaign(hub, photos):
     assert "--seed-images" in hub("campaigns", "create", "owls", "--not-like", photos / "parrot.jpg", code=2)
 
@@ -190,6 +211,28 @@ def test_a_sample_is_explained_also_without_seeds(store, hub):
     assert "all, version 1" in said
     assert json.loads(hub("samples", "explain", one, "--json"))["nearest"] == []
     assert "1:nothing" in hub("samples", "explain", "1:nothing", code=2)
+
+
+def test_more_samples_than_are_listed_are_told(store, hub):
+    hub("campaigns", "create", "odd", "--trigger", "everything")
+    _collect(store, "odd", 0.9, 0.8, 0.7)
+    listed = CliRunner().invoke(cli, ["samples", "list", "--limit", "2"])
+    assert listed.stderr == "the newest 2; more: --limit\n"
+    assert CliRunner().invoke(cli, ["samples", "list", "--limit", "3"]).stderr == ""
+
+
+def test_samples_of_scanned_frames_name_their_files(store, hub):
+    hub("campaigns", "create", "odd", "--trigger", "everything")
+    hub("campaigns", "activate", "odd")
+    store.archive.add_frames(
+        [SeenFrame(Frame("porch", 0, 1.0, b"picture 0").id, "porch", 1.0, (64, 48), "a.zip!b.jpg")]
+    )
+    scanned, other = _collect(store, "odd", 0.9, 0.8)
+    assert {row["id"]: row["source"] for row in json.loads(hub("samples", "list", "--json"))} == {
+        scanned: "a.zip!b.jpg", other: "",
+    }  # fmt: skip
+    assert json.loads(hub("samples", "explain", scanned, "--json"))["file"] == "a.zip!b.jpg"
+    assert "a.zip!b.jpg" in hub("samples", "explain", scanned) and "file" not in hub("samples", "explain", other)
 
 
 def test_only_campaigns_with_seeds_learn_from_review(store, hub, photos):

@@ -91,6 +91,12 @@ def test_filters_say_what_is_exported(hub, args, count):
     assert hub("index", "export", "some.parquet", *args, "--json")["elements"] == count
 
 
+def test_an_export_of_no_crops_says_how_crops_come_to_be(hub):
+    assert "HUB_CORPUS=crops" in hub("index", "export", "some.parquet", "--label", "bird")
+    assert "HUB_CORPUS=crops" in hub("index", "remove", "--kind", "crop", "--yes")
+    assert "HUB_CORPUS" not in hub("index", "export", "other.parquet", "--since", "1h")
+
+
 @pytest.mark.parametrize(("fmt", "file"), [("fiftyone", "samples.json"), ("coco", "annotations.json")])
 def test_pictures_go_to_a_folder(hub, tmp_path, fmt, file):
     done = hub("index", "export", "--format", fmt, "--out", "out", "--json")
@@ -102,7 +108,9 @@ def test_pictures_go_to_a_folder(hub, tmp_path, fmt, file):
     ("args", "words"),
     [
         (("export",), "where to"),
-        (("export", "a.h5", "--format", "coco", "--out", "out"), "where to"),
+        (("export", "a.h5", "--format", "coco", "--out", "out"), "not both"),
+        (("export", "--out", "out"), "--format"),
+        (("export", "a.h5", "--camera", "gaet"), "gate"),
         (("export", "--format", "coco"), "where to"),
         (("export", "a.csv"), ".parquet"),
         (("export", "a.h5", "--since", "noon"), "noon"),
@@ -148,8 +156,9 @@ def test_a_migration_may_drop_what_was_and_warns_of_a_variable_that_goes_before(
 def test_what_is_named_is_removed_for_good_and_nothing_is_without_a_name(hub):
     before = hub("index", "stats", "--json")
     assert "which elements" in hub("index", "remove", "--yes", code=2)
-    assert "Deleted 0" in hub("index", "remove", "--camera", "nobody", "--yes")
+    assert "no camera named 'nobody'" in hub("index", "remove", "--camera", "nobody", "--yes", code=2)
     assert hub("index", "stats", "--json") == before
+    assert "name of the folder" in " ".join(hub("index", "remove", "--help").split())
     said = hub("index", "remove", "--since", "1d", "--until", "1h", "--yes")
     assert said.startswith("Deleted")
     hub("index", "remove", "--since", "1970-01-01", "--yes")

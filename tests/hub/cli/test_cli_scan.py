@@ -1,6 +1,9 @@
 """`hub scan`, as a user meets it."""
 
 import json
+import os
+import signal
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -130,10 +133,61 @@ def test_what_can_not_be_is_a_usage_error(hub, store, garden, args):
     assert hub(*args).exit_code == 2
 
 
-def test_an_empty_folder_is_no_failure(hub, tmp_path):
+@pytest.mark.parametrize("name", ["", "notes.txt"])
+def test_a_folder_without_pictures_is_said_to_have_none(hub, tmp_path, name):
     (tmp_path / "empty").mkdir()
-    done = hub(tmp_path / "empty")
-    assert (done.exit_code, "0 frames" in done.stdout) == (0, True)
+    if name:
+        (tmp_path / "empty" / name).write_text("no picture")
+    done = hub("empty")
+    assert done.exit_code == 2 and done.stdout == ""
+    assert "no pictures or films in empty" in done.stderr
+
+
+def test_pictures_known_by_another_camera_keep_its_name_and_it_is_said(hub, store, garden):
+    hub(garden)
+    done = hub(garden, "--camera", "trap7")
+    assert "3 of them were known under another camera's name, which they keep." in done.stdout
+    assert json.loads(hub(garden, "--camera", "trap7", "--json").stdout)["renamed"] == 3
+    assert "another camera" not in hub(garden, "--camera", "garden").stdout
+    assert "another camera" not in hub(garden).stdout
+
+
+def test_the_span_of_times_is_said(hub, garden):
+    files = sorted(garden.iterdir())
+    for file, year in zip(files, (2017, 2024, 2020), strict=True):
+        at = datetime(year, 5, 1, 12, tzinfo=UTC).timestamp()
+        os.utime(file, (at, at))
+    assert "Taken 2017-05-01 to 2024-05-01." in hub(garden).stdout
+    facts = json.loads(hub(garden, "--json").stdout)
+    assert (facts["first"], facts["last"]) == ("2017-05-01T12:00:00Z", "2024-05-01T12:00:00Z")
+    assert "Taken on 2017-05-01." in hub(files[0]).stdout
+    assert "EXIF" in hub("--help").stdout
+
+
+def test_ctrl_c_keeps_what_was_stored_and_exits_130(hub, store, garden, monkeypatch):
+    active(store, "few", trigger=Everything(), budget=Budget(limits=(RateLimit(1, 3600.0),)))
+    put(garden, *[0.1, 0.9] * 80)
+
+    def interrupted(done):
+        if done.frames == 10:
+            signal.raise_signal(signal.SIGINT)
+        return ""
+
+    monkeypatch.setattr("hub.cli.scan.LINE_S", -1.0)
+    monkeypatch.setattr("hub.cli.scan._said", interrupted)
+    done = hub(garden)
+    assert done.exit_code == 130
+    assert "Not judged yet: few. Campaigns with limits, windows or bursts are judged when all is seen" in done.stdout
+    assert 10 <= store.archive.usage().frames < 160
+
+
+def test_a_sheet_is_written_as_its_suffix_says_into_folders_that_are_made(hub, store, garden, tmp_path):
+    active(store, "all", trigger=Everything())
+    path = tmp_path / "new" / "found.jpg"
+    assert hub(garden, "--sheet", path).exit_code == 0
+    assert path.read_bytes().startswith(b"\xff\xd8")
+    refused = hub(garden, "--sheet", "found.gif")
+    assert refused.exit_code == 2 and ".png or .jpg" in refused.stderr
 
 
 def test_campaigns_with_limits_are_told_apart_from_none(hub, store, garden):

@@ -29,6 +29,15 @@ def test_who_has_not_is_401_and_told_how(guarded, said):
     assert answer.content_type == "application/problem+json" and "HUB_API_TOKEN" in answer.json["hint"]
 
 
+def test_a_wrong_token_is_told_from_a_missing_one(guarded):
+    assert guarded.get(COUNT, headers=bearer("x")).json["detail"] == "that token is not the one that is set"
+    assert guarded.get(COUNT).json["detail"] == "a token is needed"
+
+
+def test_the_front_needs_no_token(guarded):
+    assert guarded.get("/").status_code == 200
+
+
 def test_the_token_as_the_password_of_basic_is_no_way_in(guarded):
     assert guarded.get(COUNT, auth=("user", TOKEN)).status_code == 401
 

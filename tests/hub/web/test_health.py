@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 
@@ -64,3 +65,12 @@ def test_without_the_token_it_says_no_more_than_whether(guarded):
     assert ready(guarded) == (200, {"status": "ready"})
     said = guarded.get("/readyz", headers={"Authorization": f"Bearer {TOKEN}"}).json
     assert said["database"] == "ok"
+
+
+def test_the_front_says_what_this_is_and_which_routes_to_look_at(client):
+    answer = client.get("/")
+    assert answer.status_code == 200 and answer.mimetype == "text/plain"
+    assert "Bowerbird hub" in answer.text and version("bowerbird") in answer.text
+    for route in ("/healthz", "/readyz", "/api/v1/search", "/api/v1/ann"):
+        assert route in answer.text
+        assert "no such page" not in client.get(route).text

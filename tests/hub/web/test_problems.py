@@ -153,3 +153,8 @@ def test_a_body_is_bounded_unless_its_route_says_otherwise(parts):
     client, body = app.test_client(), b"x" * 3_000_000
     assert client.post("/small", data=body).status_code == 413
     assert client.post("/large", data=body).text == "3000000"
+
+
+def test_where_no_route_is_it_says_so_in_our_words(client):
+    answer = client.get("/nowhere")
+    assert (answer.status_code, answer.json["detail"]) == (404, "there is no such page")

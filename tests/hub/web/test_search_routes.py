@@ -5,6 +5,9 @@ import io
 import pytest
 from flask import Flask
 
+from hub.archive import SeenFrame
+from hub.types import Detections, Frame, Observation
+from hub.vision import decode
 from hub.web import search
 from hub.web.problems import answer_errors
 from tests.hub.seeing import see
@@ -46,6 +49,29 @@ def test_an_uploaded_picture_is_searched_for(client, seen):
     assert (first["frame_id"], first["kind"], first["picture"]) == (seen[2].frame.id, "frame", "picture")
 
 
+def test_a_picture_is_searched_for_as_the_body_itself(client, seen):
+    answer = client.post("/api/v1/search?k=1", data=jpeg(2), content_type="image/jpeg")
+    assert [each["frame_id"] for each in answer.json["results"]] == [seen[2].frame.id]
+    broken = client.post("/api/v1/search", data=b"no picture", content_type="image/jpeg")
+    assert (broken.status_code, broken.json["reason"]) == (400, "not-an-image")
+
+
+def test_an_unknown_parameter_is_named_with_the_nearest(client, seen):
+    answer = client.get("/api/v1/search", query_string={"element_id": "1", "cameras": "porch"})
+    assert answer.status_code == 400 and "cameras" in answer.json["detail"] and "camera" in answer.json["hint"]
+
+
+def test_what_was_scanned_names_its_file(client, parts, seen):
+    frame = Frame("album", 0, NOW, jpeg(7))
+    vector = parts.embedder().embed([decode(jpeg(7))])
+    known = SeenFrame(frame.id, "album", NOW, (64, 48), "/photos/7.jpg")
+    nothing = Detections.empty()
+    parts.store.archive.add_frames([known], [Observation(frame, (64, 48), nothing, vector, parts.embedder().version)])
+    first, *others = _post(client, {"image": (io.BytesIO(jpeg(7)), "x.jpg")})["results"]
+    assert first["source"] == "/photos/7.jpg" and {each["source"] for each in others} == {""}
+    assert client.get(f"/api/v1/elements/{first['key']}").json["source"] == "/photos/7.jpg"
+
+
 def test_more_pictures_than_memory_is_kept_for_are_refused_before_they_are_read(client, seen):
     answer = client.post(
         "/api/v1/search",
@@ -73,9 +99,9 @@ def test_an_element_is_searched_for_with_filters(client, seen):
         ({"element_id": "1", "k": "501"}, 400),
         ({"element_id": "1", "since": "whenever"}, 400),
         ({"element_id": "1", "kind": "corner"}, 400),
-        ({"colour": "red"}, 404),
+        ({"colour": "red"}, 400),
         ({"sample_id": "1:ab"}, 404),
-        ({"text": "a tow truck"}, 503),
+        ({"text": "a tow truck"}, 400),
         ({"text": "a" * 1001}, 400),
         ({"element_id": [str(i) for i in range(21)]}, 400),
         ({"k": ["1", "2"], "element_id": "1"}, 400),

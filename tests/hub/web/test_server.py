@@ -81,7 +81,7 @@ def test_clients_that_say_nothing_keep_nobody_waiting(server):
 def test_a_taken_port_is_an_error_that_says_what_to_do():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(BowerbirdError, match=f"127.0.0.1 port {port}") as error:
+        with pytest.raises(BowerbirdError, match=f"port {port}: it is taken") as error:
             listen("127.0.0.1", port)
         assert "HUB_PORT" in error.value.hint
 
