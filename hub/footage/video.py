@@ -8,6 +8,7 @@ and never become pictures.
 import io
 import os
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ _RUN_UP_S = 2.0
 """How far before a frame reading begins again."""
 
 _UNKNOWN_RATE = 25.0
+_OPTIONS = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+_opening = threading.Lock()
 _MAC_EPOCH_S = 2_082_844_800
 """From 1904 to 1970."""
 
@@ -179,12 +182,25 @@ class _Reel:
 
 
 @contextmanager
+def _without_options_for_streams() -> Iterator[None]:
+    """OpenCV reads them whenever it opens something: what makes a live stream prompt makes a film lose frames."""
+    with _opening:
+        options = os.environ.pop(_OPTIONS, None)
+        try:
+            yield
+        finally:
+            if options is not None:
+                os.environ[_OPTIONS] = options
+
+
+@contextmanager
 def _open(film: Path | bytes, threads: int) -> Iterator[_Reel]:
     # OpenCV holds no reference to a stream: it must live as long as what reads it.
     stream = io.BytesIO(film) if isinstance(film, bytes) else None
     options = [cv2.CAP_PROP_N_THREADS, threads]
     try:
-        capture = cv2.VideoCapture(stream or os.fspath(film), cv2.CAP_FFMPEG, options)  # type: ignore[arg-type]
+        with _without_options_for_streams():
+            capture = cv2.VideoCapture(stream or os.fspath(film), cv2.CAP_FFMPEG, options)  # type: ignore[arg-type]
     except cv2.error as error:
         raise ImageError("undecodable", f"OpenCV can't open this film: {error.err}") from error
     try:

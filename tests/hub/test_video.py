@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import cv2
@@ -121,3 +122,10 @@ def test_a_film_says_how_long_it_is_and_when_it_was_made(data_dir, tmp_path):
 def test_a_film_that_is_gone_is_an_error(tmp_path):
     with pytest.raises(ImageError):
         list(sample(Path(tmp_path / "gone.mp4")))
+
+
+def test_options_for_live_streams_do_not_reach_a_film(tmp_path, monkeypatch):
+    options = "fflags;nobuffer|flags;low_delay"
+    monkeypatch.setenv("OPENCV_FFMPEG_CAPTURE_OPTIONS", options)
+    assert times(film(tmp_path / "a.avi", moving(20))) == [0.0, 1.0]
+    assert os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] == options
