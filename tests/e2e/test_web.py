@@ -78,7 +78,7 @@ def test_a_taken_port_is_said_with_what_to_do(env):
             text=True,
             timeout=60,
         )
-    assert done.returncode == 1 and str(port) in done.stderr and "--port" in done.stderr
+    assert done.returncode == 1 and str(port) in done.stderr and "HUB_PORT" in done.stderr
 
 
 PARENT = """
