@@ -18,9 +18,15 @@ def filter_options(command: Any) -> Any:
             click.option("--since", metavar="TIME", help="Taken from then on: 7d, 24h (ago), 2026-11-20T18:00 (UTC)."),
             click.option("--until", metavar="TIME", help="Taken before."),
             click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only of this camera."),
-            click.option("--label", "labels", multiple=True, metavar="LABEL", help="Only crops of this label."),
             click.option(
-                "--kind", type=click.Choice([each.value for each in ElementKind]), help="Whole frames or crops."
+                "--label",
+                "labels",
+                multiple=True,
+                metavar="LABEL",
+                help="Only crops of this label; whole frames have none.",
+            ),
+            click.option(
+                "--kind", type=click.Choice([each.value for each in ElementKind]), help="Whole frames or crops only."
             ),
         )
     ):

@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ from numpy.typing import NDArray
 
 from hub.archive import Filter
 from hub.cli.context import Context, json_option, pass_context
+from hub.cli.filter_options import filter_of, filter_options
 from hub.cli.output import print_json, print_rows, say, when
 from hub.contact_sheet import Entry, contact_sheet
 from hub.corpus import Corpus
 from hub.element_seeds import as_seeds, name_of
-from hub.filters import check_cameras, parse_filter
+from hub.filters import check_cameras
 from hub.footage.files import FOREIGN, PICTURES
 from hub.search import (
     MOST,
@@ -56,13 +56,7 @@ _DRAWN = 100
 @click.option("--sample", "samples", multiple=True, metavar="ID", help="A sample, or how its id begins.")
 @click.option("--unlike", multiple=True, metavar="TEXT|IMAGE", help="What is not wanted.")
 @click.option("--unlike-element", multiple=True, type=int, metavar="KEY", help="A result that is not wanted.")
-@click.option("--since", metavar="TIME", help="Taken from then on: 7d, 24h (ago), 2026-11-20T18:00 (UTC).")
-@click.option("--until", metavar="TIME", help="Taken before.")
-@click.option("--camera", "cameras", multiple=True, metavar="NAME", help="Only of this camera.")
-@click.option(
-    "--label", "labels", multiple=True, metavar="LABEL", help="Only crops of this label; whole frames have none."
-)
-@click.option("--kind", type=click.Choice([kind.value for kind in ElementKind]), help="Whole frames or crops only.")
+@filter_options
 @click.option("--group/--no-group", default=True, show_default=True, help="Put near-duplicates together.")
 @click.option("--seed", "campaign", metavar="CAMPAIGN", help="Add the results to this campaign's seeds.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Copy the pictures found to a folder.")
@@ -78,8 +72,7 @@ def search_(ctx: Context, /, query: tuple[str, ...], k: int, campaign: str | Non
         _check_seeded(ctx, campaign)
     like = _examples([*query, *map(str, given["images"])], given["elements"], given["samples"])
     unlike = _examples(given["unlike"], given["unlike_element"], ())
-    names = ("since", "until", "cameras", "labels", "kind")
-    where = parse_filter(**{name: given[name] for name in names}, now=time.time())
+    where = filter_of(given)
     check_cameras(where.cameras, ctx.hub.store)
     of = sources(ctx.hub)
     found = search(Query(like, unlike, where, k, SAME_SCENE if given["group"] else None), of)

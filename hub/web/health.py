@@ -19,8 +19,8 @@ This is a Bowerbird hub, version {version}. It has an API, and no pages yet:
 
 /healthz         whether it is alive
 /readyz          whether it can do its work
-/api/v1/search   what was seen, by pictures, words or vectors
-/api/v1/ann      nearest neighbours
+/api/v1/search   what was seen, by text, picture, element or sample
+/api/v1/ann      nearest neighbours, as Robotoff-ANN answers
 """
 
 
