@@ -58,6 +58,7 @@ def test_a_campaign_made_afterwards_takes_what_was_seen_before(hub, data_dir, tm
 def test_the_index_is_built_while_the_hub_runs_and_finds_the_same(hub, data_dir):
     picture = sorted((data_dir / "photos").glob("*.jpg"))[0]
     before = _keys(hub, picture)
+    assert len(before) == 3
     hub("index", "build")
     stats = hub.json("index", "stats")
     assert stats["indexed"] > 0
